@@ -1,0 +1,41 @@
+# `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
+
+.PHONY: help run test test-fast tools plugins build lint deny fmt
+.DEFAULT_GOAL := help
+
+# make run ARGS='--exit-after-demo'
+ARGS ?=
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: ## Build everything and start `roomwire up --demo $(ARGS)`
+	@nats=$$(scripts/tools) && scripts/plugins && \
+	echo "==> building roomwire (the first time takes some minutes)" >&2 && \
+	cargo build --release --locked --bins && \
+	ROOMWIRE_NATS_SERVER=$$nats exec $(TARGET_DIR)/release/roomwire up --demo $(ARGS)
+
+test: ## Run every check and every test
+	@scripts/test
+
+test-fast: ## Run the checks and tests of the pure crates alone
+	@scripts/test fast
+
+tools: ## Install what is missing: the wasm target, nats-server
+	@scripts/tools
+
+plugins: ## Build the plugins
+	@scripts/tools >/dev/null && scripts/plugins
+
+build: ## Build the binaries
+	@scripts/tools >/dev/null && cargo build --release --locked --bins
+
+lint: ## Run clippy, warnings are errors
+	@scripts/lint
+
+deny: ## Check licences, sources and advisories of the dependencies
+	@scripts/deny
+
+fmt: ## Format all code
+	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml

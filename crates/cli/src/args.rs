@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use service::telemetry;
+
+use crate::config::ConfigCommand;
+use crate::dlq::DlqCommand;
+use crate::events::EventsCommand;
+use crate::nats_server::LaunchFlags;
+use crate::output::Format;
+use crate::sim::SimCommand;
+use crate::up::UpFlags;
+
+/// Roomwire: signed LiveKit webhooks in, NATS JetStream between, WASM handlers out.
+#[derive(Debug, Parser)]
+#[command(name = "roomwire", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Globals {
+    /// Configuration [default: ./roomwire.yaml if it exists, else examples/quickstart/roomwire.yaml if that exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// NATS server to use, instead of `nats.url`
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) nats: Option<String>,
+    /// Folder with the data of `up`; other commands find a running `up` there
+    #[arg(long, global = true, value_name = "DIR", default_value = ".roomwire")]
+    pub(crate) data: PathBuf,
+    /// What is written to stdout; json is one object a line
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    /// How log lines on stderr look: text or json
+    #[arg(long, global = true, value_name = "FORMAT", default_value_t)]
+    pub(crate) log_format: telemetry::Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in one process: NATS, receiver and runner
+    Up(UpFlags),
+    /// Check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Read the stored events
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// List, show and redrive dead letters
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Send webhooks as LiveKit does
+    #[command(subcommand)]
+    Sim(SimCommand),
+    /// Becomes the nats-server that `up` supervises
+    #[command(hide = true)]
+    NatsServer(LaunchFlags),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,58 @@
+//! The binary `roomwire`: everything in one process with `up`, and what operators and plugin authors type.
+
+mod args;
+mod config;
+mod control;
+mod demo;
+mod dlq;
+mod events;
+mod failure;
+mod nats_server;
+mod output;
+mod sim;
+mod target;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    #[cfg(debug_assertions)]
+    let _faults = runner::arm_failpoints();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { globals, command } = cli;
+    if let Command::NatsServer(flags) = command {
+        // Becomes the server, or fails.
+        return Err(nats_server::launch(&flags).into());
+    }
+    service::telemetry::init(globals.log_format)?;
+    // `block_on` runs its future on this thread, which lives as long as the process: the supervised nats-server is
+    // started from it, and is told to end when the thread that started it ends.
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let done = match command {
+            Command::Up(flags) => return up::run(&globals, flags).await,
+            Command::Config(command) => return config::run(&globals, &command),
+            Command::Events(command) => events::run(&globals, command).await,
+            Command::Dlq(command) => dlq::run(&globals, command).await,
+            Command::Sim(command) => return sim::run(&globals, command).await,
+            Command::NatsServer(_) => Ok(()),
+        };
+        done.map(|()| ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,199 @@
+//! `roomwire up`: NATS, receiver and runner in one process.
+
+mod banner;
+mod data;
+mod parts;
+mod supply;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use service::admin::{Health, Metrics};
+use service::config::{Config, ConfigError, process_env};
+use service::nats::{FirstConnect, connect};
+use service::ready::{self, Ready};
+use service::shutdown::Shutdown;
+use service::{exit, listen};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Globals;
+use crate::demo::{self, Demo};
+use crate::output::Format;
+use crate::target;
+use data::DataFolder;
+use parts::Parts;
+use supply::Supply;
+
+/// Where it listens and what it does first.
+#[derive(Debug, Args)]
+pub(crate) struct UpFlags {
+    /// Address for webhooks, instead of `receiver.listen`; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Address of /livez, /readyz and /metrics, instead of `admin.listen`; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+    /// Send a recorded meeting through and show what became of it
+    #[arg(long)]
+    demo: bool,
+    /// As --demo, and end afterwards: 0 if every event was handled
+    #[arg(long)]
+    exit_after_demo: bool,
+    /// File to write when everything is ready (JSON: webhook, admin, nats, pid)
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+/// The sockets, opened before anything is started: a taken port is the most common reason to fail.
+struct Listeners {
+    webhooks: TcpListener,
+    admin: TcpListener,
+}
+
+pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<ExitCode> {
+    let shutdown = Shutdown::on_signals()?;
+    let mut config = target::config(globals)?;
+    let keys = config.livekit.resolve_keys(&process_env)?;
+    let state = config.state.under(&globals.data);
+    // Checked before anything is started, and made again below when the address of NATS is known.
+    runner_config(&config, &state)?;
+    let data = DataFolder::open(&globals.data)?;
+    let listeners = Listeners::open(&flags, &config).await?;
+    let mut supply = Supply::open(&data, &config).await?;
+    config.nats.url = Some(supply.url());
+
+    let started = Started {
+        receiver: receiver::Config::new(&config, keys),
+        runner: runner_config(&config, &state)?,
+        config,
+        flags,
+        format: globals.output,
+    };
+    let mut serving = Box::pin(started.serve(listeners, &data, supply.is_supervised(), &shutdown));
+    let result = tokio::select! {
+        result = &mut serving => result,
+        error = supply.watch() => {
+            shutdown.drain();
+            let _ = serving.as_mut().await;
+            Err(error.into())
+        }
+    };
+    drop(serving);
+    supply.stop().await;
+    result
+}
+
+fn runner_config(config: &Config, state: &str) -> Result<runner::Config, ConfigError> {
+    runner::Config::new(config, state.to_owned()).map_err(|problems| ConfigError::Invalid { problems })
+}
+
+impl Listeners {
+    async fn open(flags: &UpFlags, config: &Config) -> Result<Self, listen::BindError> {
+        let webhooks = flags.listen.unwrap_or(config.receiver.listen);
+        let admin = flags.admin.unwrap_or(config.admin.listen);
+        Ok(Self {
+            webhooks: listen::bind(webhooks, "webhooks", "--listen").await?,
+            admin: listen::bind(admin, "the admin endpoint", "--admin").await?,
+        })
+    }
+
+    fn ready(&self, config: &Config, nats: String) -> std::io::Result<Ready> {
+        let path = config.receiver.paths.first().map_or("", String::as_str);
+        Ok(Ready {
+            webhook: Some(format!("http://{}{path}", reachable(self.webhooks.local_addr()?))),
+            admin: Some(format!("http://{}", reachable(self.admin.local_addr()?))),
+            nats,
+            pid: std::process::id(),
+        })
+    }
+}
+
+/// An address that every interface listens on is reached on this machine through loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// Everything that is known before the parts run.
+struct Started {
+    config: Config,
+    receiver: receiver::Config,
+    runner: runner::Config,
+    flags: UpFlags,
+    format: Format,
+}
+
+impl Started {
+    /// Runs the parts until a signal, a failure or the end of the demo, and drains them.
+    async fn serve(
+        self,
+        listeners: Listeners,
+        data: &DataFolder,
+        supervised: bool,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<ExitCode> {
+        let connection = connect(&self.config.nats, "roomwire-up", FirstConnect::Fail).await?;
+        supply::prepare(&connection, &self.config, supervised).await?;
+        let ready = listeners.ready(&self.config, self.config.nats.url.clone().unwrap_or_default())?;
+        let (health, metrics) = (Health::new(), Metrics::default());
+        let admin_stop = CancellationToken::new();
+        tokio::spawn(service::admin::serve(listeners.admin, health.clone(), metrics.clone(), admin_stop.clone()));
+        let receiver_connection = connect(&self.config.nats, "roomwire-receiver", FirstConnect::Retry).await?;
+        let mut parts = Parts::start(
+            listeners.webhooks,
+            receiver_connection,
+            self.receiver.clone(),
+            self.runner.clone(),
+            &health,
+            &metrics,
+        )?;
+
+        let work = self.work(&health, &ready, data, connection, shutdown);
+        let result = tokio::select! {
+            result = work => result,
+            () = shutdown.draining() => Ok(ExitCode::SUCCESS),
+            error = parts.failed() => Err(error),
+        };
+        health.drain();
+        let drained = parts.drain().await;
+        data.forget_running();
+        admin_stop.cancel();
+        result.and_then(|code| drained.map(|()| code))
+    }
+
+    /// What happens while the parts run.
+    async fn work(
+        &self,
+        health: &Health,
+        ready: &Ready,
+        data: &DataFolder,
+        connection: service::nats::Connection,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<ExitCode> {
+        health.all_ready().await;
+        data.announce(ready)?;
+        if let Some(path) = &self.flags.ready_file {
+            ready::write(path, ready)?;
+        }
+        banner::ready(self.format, ready, &self.config)?;
+        if self.flags.demo || self.flags.exit_after_demo {
+            let demo = Demo { config: &self.config, ready, client: connection.client.clone(), format: self.format };
+            let handled = demo::run(&demo).await.context("the demo failed")?;
+            if self.flags.exit_after_demo {
+                return Ok(if handled { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILURE) });
+            }
+            banner::next(self.format, ready, &self.config)?;
+        }
+        shutdown.draining().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}

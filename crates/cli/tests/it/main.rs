@@ -1,0 +1,10 @@
+//! The binary `roomwire` as its users call it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod call;
+mod config;
+mod help;
+mod runner;
+mod sim;
+mod up;

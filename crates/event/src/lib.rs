@@ -1,0 +1,16 @@
+//! The contract between the receiver, the runner and everything that reads Roomwire's streams: names, the ordering key
+//! and its shard, subjects, headers, and which streams exist.
+//!
+//! Pure data and functions: no I/O, no async, no clock.
+
+pub mod envelope;
+pub mod header;
+mod name;
+pub mod ordering_key;
+pub mod shard;
+pub mod subject;
+pub mod topology;
+
+pub use envelope::{DecodeError, Envelope};
+pub use name::{EventId, HandlerName, NameError, Prefix, Project};
+pub use ordering_key::OrderingKey;

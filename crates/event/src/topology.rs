@@ -1,0 +1,170 @@
+//! Which streams and consumers exist and how they are set up, as plain data.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use crate::{Prefix, shard, subject};
+
+/// Metadata of an event stream: the number of shards that events are spread over.
+pub const METADATA_SHARDS: &str = "roomwire.shards";
+/// Metadata of an event stream: the hash that picks a shard.
+pub const METADATA_HASH: &str = "roomwire.hash";
+
+/// How long the feed of dead letters keeps a message; the state store keeps dead letters itself.
+pub const DEAD_MAX_AGE: Duration = Duration::from_hours(30 * 24);
+
+/// What a user sets about streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamsConfig {
+    /// First token of every subject and stream name.
+    pub prefix: Prefix,
+    /// Number of event streams.
+    pub shards: NonZeroU16,
+    /// Copies of each stream in a cluster.
+    pub replicas: usize,
+    /// How long JetStream itself recognises a repeated id.
+    pub duplicate_window: Duration,
+    /// Bytes of all event streams together.
+    pub max_bytes: u64,
+}
+
+impl Default for StreamsConfig {
+    fn default() -> StreamsConfig {
+        StreamsConfig {
+            prefix: Prefix::default(),
+            shards: NonZeroU16::MIN.saturating_add(3),
+            replicas: 1,
+            duplicate_window: Duration::from_mins(10),
+            max_bytes: 8 << 30,
+        }
+    }
+}
+
+/// One stream: file storage and limits retention always, the rest as given here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSpec {
+    /// Name of the stream.
+    pub name: String,
+    /// The subjects it stores.
+    pub subjects: Vec<String>,
+    /// Most bytes.
+    pub max_bytes: i64,
+    /// Longest age of a message; zero is no limit.
+    pub max_age: Duration,
+    /// How long a repeated `Nats-Msg-Id` is recognised.
+    pub duplicate_window: Duration,
+    /// Copies in a cluster.
+    pub replicas: usize,
+    /// At the limit: refuse new messages (true) or delete the oldest (false).
+    pub discard_new: bool,
+    /// What a process checks before it uses the stream.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The event streams, shard by shard. A full one refuses: nothing that is not handled is ever deleted to make room.
+#[must_use]
+pub fn events_streams(config: &StreamsConfig) -> Vec<StreamSpec> {
+    let metadata = BTreeMap::from([
+        (METADATA_SHARDS.to_owned(), config.shards.to_string()),
+        (METADATA_HASH.to_owned(), shard::HASH.to_owned()),
+    ]);
+    (0..config.shards.get())
+        .map(|shard| StreamSpec {
+            name: events_stream(&config.prefix, shard),
+            subjects: vec![subject::events_of_shard(&config.prefix, shard)],
+            max_bytes: bytes(config.max_bytes / u64::from(config.shards.get())),
+            max_age: Duration::ZERO,
+            duplicate_window: config.duplicate_window,
+            replicas: config.replicas,
+            discard_new: true,
+            metadata: metadata.clone(),
+        })
+        .collect()
+}
+
+/// The feed of dead letters. It is a copy, so it forgets the oldest rather than refuse.
+#[must_use]
+pub fn dead_stream(config: &StreamsConfig) -> StreamSpec {
+    StreamSpec {
+        name: dead_stream_name(&config.prefix),
+        subjects: vec![subject::all_dead(&config.prefix)],
+        max_bytes: bytes(config.max_bytes / 8),
+        max_age: DEAD_MAX_AGE,
+        duplicate_window: config.duplicate_window,
+        replicas: config.replicas,
+        discard_new: false,
+        metadata: BTreeMap::new(),
+    }
+}
+
+/// Name of the stream of one shard: `RW_EVENTS_0`.
+#[must_use]
+pub fn events_stream(prefix: &Prefix, shard: u16) -> String {
+    format!("{}_EVENTS_{shard}", prefix.stream())
+}
+
+/// Name of the stream of dead letters: `RW_DEAD`.
+#[must_use]
+pub fn dead_stream_name(prefix: &Prefix) -> String {
+    format!("{}_DEAD", prefix.stream())
+}
+
+/// Name of a runner's consumer. Each epoch of ownership has its own, and so has each new attempt within one.
+#[must_use]
+pub fn consumer_name(handler: &str, shard: u16, epoch: u64, incarnation: u32) -> String {
+    format!("{}E{epoch}-I{incarnation}", consumer_prefix(handler, shard))
+}
+
+/// How the names of all consumers of one handler and shard begin, and no others: handler names have no capitals.
+#[must_use]
+pub fn consumer_prefix(handler: &str, shard: u16) -> String {
+    format!("{handler}-S{shard}-")
+}
+
+/// JetStream counts bytes in an i64, and zero would mean no limit.
+fn bytes(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> StreamsConfig {
+        StreamsConfig { prefix: Prefix::try_from("lk-1").unwrap(), ..StreamsConfig::default() }
+    }
+
+    #[test]
+    fn the_event_streams_share_the_bytes_refuse_when_full_and_say_how_they_are_sharded() {
+        let streams = events_streams(&config());
+        assert_eq!(streams.len(), 4);
+        let last = streams.last().unwrap();
+        assert_eq!((last.name.as_str(), last.subjects.as_slice()), ("LK-1_EVENTS_3", &["lk-1.ev.3.>".to_owned()][..]));
+        assert_eq!((last.max_bytes, last.max_age, last.discard_new), (2 << 30, Duration::ZERO, true));
+        assert_eq!(last.metadata[METADATA_SHARDS], "4");
+        assert_eq!(last.metadata[METADATA_HASH], "xxh3-64");
+    }
+
+    #[test]
+    fn the_feed_of_dead_letters_forgets_the_oldest() {
+        let dead = dead_stream(&config());
+        assert_eq!((dead.name.as_str(), dead.subjects.as_slice()), ("LK-1_DEAD", &["lk-1.dead.>".to_owned()][..]));
+        assert!(!dead.discard_new && dead.max_age == Duration::from_hours(720));
+    }
+
+    #[test]
+    fn a_limit_of_bytes_is_never_none_and_never_negative() {
+        let of = |max_bytes| events_streams(&StreamsConfig { max_bytes, ..config() })[0].max_bytes;
+        assert_eq!((of(0), of(3), of(4), of(u64::MAX)), (1, 1, 1, i64::MAX / 2));
+    }
+
+    #[test]
+    fn a_consumers_name_begins_with_the_prefix_of_its_own_handler_and_shard_only() {
+        assert_eq!(consumer_name("billing", 2, 7, 1), "billing-S2-E7-I1");
+        assert!(consumer_name("billing", 2, 7, 1).starts_with(&consumer_prefix("billing", 2)));
+        for (handler, shard) in [("billing-2", 7), ("billing", 21), ("billing-", 2), ("bill", 2)] {
+            assert!(!consumer_name(handler, shard, 7, 1).starts_with(&consumer_prefix("billing", 2)), "{handler}");
+        }
+    }
+}

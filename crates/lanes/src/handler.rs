@@ -1,0 +1,267 @@
+//! The machine itself: inputs in, commands out.
+
+use std::collections::BTreeMap;
+
+use crate::owned::{Core, Owned, Redriven};
+use crate::{Command, CommitReply, Gauges, Input, Invocation, Millis, Position, Progress, Rules, Shard};
+
+/// Stored events are read back in windows of at most so many.
+const WINDOW: u32 = 32;
+
+/// What one runner knows of one handler, and decides for it.
+///
+/// The caller carries out the commands of each answer in order, answers every [`Command::LookUp`] and
+/// [`Command::Load`] as long as the shard is its own (a read that fails is repeated), and calls again at
+/// [`Handler::next_wake`].
+#[derive(Debug)]
+pub struct Handler<E, R> {
+    core: Core<E, R>,
+    shards: BTreeMap<Shard, Owned<E, R>>,
+    /// The shard that started last: the next one has the next turn.
+    turn: Shard,
+}
+
+impl<E: Clone, R: Clone> Handler<E, R> {
+    /// A handler without shards; `seed` is for the jitter of its waits.
+    #[must_use]
+    pub fn new(rules: Rules, seed: u64) -> Self {
+        Self { core: Core::new(rules, seed), shards: BTreeMap::new(), turn: 0 }
+    }
+
+    /// Tell it what happened; carry out what it answers, in order.
+    #[must_use]
+    pub fn handle(&mut self, now: Millis, input: Input<E, R>) -> Vec<Command<E, R>> {
+        self.core.now = now;
+        self.take(input);
+        self.decide();
+        std::mem::take(&mut self.core.out)
+    }
+
+    fn take(&mut self, input: Input<E, R>) {
+        let Self { core, shards, .. } = self;
+        match input {
+            Input::Claimed(claimed) => self.claimed(claimed),
+            Input::Lost { shard } => self.lose(shard),
+            Input::Committed { shard, commit, reply: CommitReply::Lost } => {
+                // The answer to a commit of an earlier claim says nothing of this one.
+                if self.shards.get(&shard).is_some_and(|owned| owned.awaits(commit)) {
+                    self.lose(shard);
+                }
+            }
+            Input::Delivered { shard, incarnation, chunk } => {
+                with(shards, shard, |owned| owned.delivered(core, incarnation, chunk));
+            }
+            Input::LookedUp { shard, lookup, known } => {
+                with(shards, shard, |owned| owned.looked_up(core, lookup, known));
+            }
+            Input::Finished { shard, invocation, outcome, report } => {
+                with(shards, shard, |owned| owned.finished(core, invocation, outcome, report));
+            }
+            Input::Committed { shard, commit, reply } => {
+                with(shards, shard, |owned| owned.committed_reply(core, commit, &reply));
+            }
+            Input::Loaded { shard, load, key, events } => {
+                with(shards, shard, |owned| owned.loaded(core, load, &key, events));
+            }
+            Input::Redrive { shard, key, seq, identity, bytes, made, event } => {
+                let redriven = Redriven { key, seq, identity, bytes, made, event };
+                with(shards, shard, |owned| owned.redrive(redriven));
+            }
+            Input::Quiet { shard, incarnation, stream_last, delivered, pending } => {
+                with(shards, shard, |owned| owned.quiet(core, incarnation, stream_last, delivered, pending));
+            }
+            Input::Reconnected { shard } => with(shards, shard, |owned| owned.reconnected(core)),
+            Input::Drain => {
+                core.draining = true;
+                core.lone_queue.clear();
+                shards.values_mut().for_each(Owned::still);
+            }
+            Input::Tick => {}
+        }
+    }
+
+    fn claimed(&mut self, claimed: crate::Claimed) {
+        let shard = claimed.shard;
+        self.lose(shard);
+        if self.core.draining {
+            self.core.out.push(Command::Release { shard });
+            return;
+        }
+        let owned = Owned::claim(&mut self.core, claimed);
+        self.shards.insert(shard, owned);
+    }
+
+    fn lose(&mut self, shard: Shard) {
+        self.shards.remove(&shard);
+        self.core.lone_queue.retain(|(of, _)| *of != shard);
+        self.core.lone = self.core.lone.filter(|(of, _)| *of != shard);
+    }
+
+    /// Wakes what is due, then commits and starts until neither changes anything.
+    fn decide(&mut self) {
+        if self.core.draining {
+            self.shards.values_mut().for_each(|owned| {
+                owned.flush(&mut self.core);
+            });
+            self.release();
+            return;
+        }
+        for owned in self.shards.values_mut() {
+            owned.wake(&mut self.core);
+        }
+        loop {
+            let mut acted = false;
+            for owned in self.shards.values_mut() {
+                acted |= owned.flush(&mut self.core);
+            }
+            acted |= self.start();
+            if !acted && !self.relieve() {
+                return;
+            }
+        }
+    }
+
+    /// Starts what is ready while there is room: shards take turns, within a shard lanes do.
+    fn start(&mut self) -> bool {
+        let mut acted = false;
+        let mut batches: BTreeMap<Shard, Vec<Invocation<E>>> = BTreeMap::new();
+        while !self.is_alone() && self.slots() < self.core.rules.concurrency.get() as usize {
+            let limit = self.read_limit();
+            let next = self.turn.wrapping_add(1);
+            let mut order = self.shards.range_mut(next..).filter(|(_, owned)| owned.has_ready());
+            let Some((&shard, owned)) = order.next() else {
+                if self.turn == Shard::MAX || !self.shards.values().any(Owned::has_ready) {
+                    break;
+                }
+                self.turn = Shard::MAX;
+                continue;
+            };
+            self.turn = shard;
+            acted |= owned.start_next(&mut self.core, limit, batches.entry(shard).or_default());
+        }
+        for (shard, invocations) in batches {
+            if let Some(owned) = self.shards.get(&shard) {
+                owned.announce(&mut self.core, invocations);
+            }
+        }
+        acted | self.start_lone()
+    }
+
+    /// A lone run goes on or is wanted: nothing else starts.
+    fn is_alone(&mut self) -> bool {
+        if let Some((shard, seq)) = self.core.lone
+            && !self.shards.get(&shard).is_some_and(|owned| owned.is_underway(seq))
+        {
+            self.core.lone = None;
+        }
+        self.core.lone.is_some() || !self.core.lone_queue.is_empty()
+    }
+
+    fn start_lone(&mut self) -> bool {
+        let mut acted = false;
+        while self.core.lone.is_none() && self.shards.values().all(|owned| owned.running() == 0) {
+            let Some((shard, key)) = self.core.lone_queue.pop_front() else { break };
+            acted = true;
+            if let Some(owned) = self.shards.get_mut(&shard) {
+                owned.start_lone(&mut self.core, &key);
+            }
+        }
+        acted
+    }
+
+    /// At the bounds with nothing to run, what waits in memory goes to the store.
+    fn relieve(&mut self) -> bool {
+        let idle = self.slots() < self.core.rules.concurrency.get() as usize && !self.is_alone();
+        if self.has_room() || !idle {
+            return false;
+        }
+        let mut relieved = false;
+        for owned in self.shards.values_mut() {
+            relieved |= owned.relieve(&mut self.core);
+        }
+        relieved
+    }
+
+    fn release(&mut self) {
+        let out = &mut self.core.out;
+        self.shards.retain(|&shard, owned| {
+            if owned.is_quiet() {
+                out.push(Command::Release { shard });
+            }
+            !owned.is_quiet()
+        });
+    }
+
+    fn slots(&self) -> usize {
+        self.shards.values().map(Owned::slots).sum()
+    }
+
+    /// Half of the bound is for what is read back; a lane that is at its turn can always read one.
+    fn read_limit(&self) -> u32 {
+        let taken: u64 = self.shards.values().map(Owned::read).sum();
+        let free = u64::from(self.core.rules.bounds.events / 2).saturating_sub(taken);
+        u32::try_from(free).unwrap_or(WINDOW).clamp(1, WINDOW)
+    }
+
+    fn has_room(&self) -> bool {
+        let bounds = &self.core.rules.bounds;
+        let events: u64 = self.shards.values().map(Owned::events).sum();
+        let bytes: u64 = self.shards.values().map(Owned::bytes).sum();
+        events < u64::from(bounds.events) && bytes < bounds.bytes
+    }
+
+    /// When [`Input::Tick`] is due, if nothing else comes first.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Millis> {
+        self.shards.values().filter_map(Owned::next_wake).min()
+    }
+
+    /// May one more chunk of up to [`crate::CHUNK`] messages of this shard be handed over?
+    #[must_use]
+    pub fn wants(&self, shard: Shard) -> bool {
+        !self.core.draining && self.shards.contains_key(&shard) && self.has_room()
+    }
+
+    /// New rules, from the next decision on.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.core.rules = rules;
+    }
+
+    /// The shards that are claimed.
+    pub fn shards(&self) -> impl Iterator<Item = Shard> {
+        self.shards.keys().copied()
+    }
+
+    /// The progress of a shard as the last answered commit left it.
+    #[must_use]
+    pub fn books(&self, shard: Shard) -> Option<&Progress> {
+        self.shards.get(&shard).map(Owned::committed)
+    }
+
+    /// Where a shard is.
+    #[must_use]
+    pub fn position(&self, shard: Shard) -> Option<Position> {
+        self.shards.get(&shard).map(Owned::position)
+    }
+
+    /// What the handler has in hand. Walks all lanes: for metrics, not for every input.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let mut gauges = Gauges::default();
+        self.shards.values().for_each(|owned| owned.measure(&mut gauges));
+        gauges
+    }
+
+    /// [`Input::Drain`] was given and every shard is released or lost.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.core.draining && self.shards.is_empty()
+    }
+}
+
+/// Inputs of a shard that is not ours (any more) are ignored.
+fn with<E, R>(shards: &mut BTreeMap<Shard, Owned<E, R>>, shard: Shard, then: impl FnOnce(&mut Owned<E, R>)) {
+    if let Some(owned) = shards.get_mut(&shard) {
+        then(owned);
+    }
+}

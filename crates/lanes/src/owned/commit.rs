@@ -1,0 +1,188 @@
+//! What is to be committed, and the commit that is on its way: at most one of a shard.
+
+use std::sync::Arc;
+
+use super::{Core, Owned};
+use crate::lane::{Failed, Item, Saved};
+use crate::{AttemptState, Change, Command, Commit, Identity, Millis, Origin, Progress, Row, Seq};
+
+/// A row that no answered commit has.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending<E, R> {
+    pub(super) seq: Seq,
+    pub(super) identity: Identity,
+    pub(super) key: Arc<str>,
+    pub(super) origin: Origin,
+    pub(super) change: Change<R>,
+    pub(super) event: E,
+    /// The attempts before it, for when it is taken back.
+    pub(super) before: AttemptState,
+    pub(super) bytes: u64,
+    /// An item of a lane stands for it in memory; otherwise it does so itself.
+    pub(super) in_lane: bool,
+    /// It is sent; false once the store says that it has it.
+    pub(super) write: bool,
+    /// The store has the identity under another sequence: only counted.
+    pub(super) duplicate: bool,
+    /// Its lane waits for an operator from here on.
+    pub(super) holds: bool,
+}
+
+impl<E: Clone, R> Pending<E, R> {
+    /// A row of an event in a lane.
+    pub(super) fn of(item: &Item<E>, key: &Arc<str>, origin: Origin, change: Change<R>) -> Self {
+        Self {
+            seq: item.seq,
+            identity: item.identity.clone(),
+            key: key.clone(),
+            origin,
+            change,
+            event: item.event.clone(),
+            before: item.attempts,
+            bytes: item.bytes,
+            in_lane: true,
+            write: true,
+            duplicate: false,
+            holds: false,
+        }
+    }
+}
+
+impl<E, R> Pending<E, R> {
+    /// What it does to the number of stored events of its lane.
+    pub(super) fn stores(&self) -> i64 {
+        if self.duplicate {
+            return 0;
+        }
+        match (self.origin, &self.change) {
+            (Origin::Stream | Origin::Dead, Change::Parked { .. }) => 1,
+            (Origin::Parked, Change::Settled { .. } | Change::Dead { .. }) => -1,
+            _ => 0,
+        }
+    }
+
+    /// What it does to the hold of its lane, if anything.
+    pub(super) fn hold(&self) -> Option<bool> {
+        match (self.origin, &self.change) {
+            _ if self.duplicate => None,
+            (Origin::Dead, _) => Some(false),
+            (_, Change::Dead { .. }) if self.holds => Some(true),
+            _ => None,
+        }
+    }
+
+    /// The ledger would refuse it if it came twice. (A redrive is left out: it is refused too if another one came first.)
+    pub(super) fn is_written_once(&self) -> bool {
+        match self.origin {
+            Origin::Stream => !self.is_failure(),
+            Origin::Parked => self.stores() < 0,
+            Origin::Dead => false,
+        }
+    }
+
+    /// Another attempt follows: the event stays where it is.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(self.change, Change::Failed { .. }) && !self.duplicate
+    }
+}
+
+/// Sequences that are settled without a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    pub(super) low: Seq,
+    pub(super) high: Seq,
+    pub(super) kind: Counted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Filtered,
+    Duplicate,
+}
+
+/// The commit that is on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Unanswered<E, R> {
+    pub(super) number: u64,
+    pub(super) rows: Vec<Pending<E, R>>,
+    pub(super) counted: Vec<Count>,
+    /// The progress that it brings.
+    pub(super) progress: Progress,
+    /// What the store has of each lane of it afterwards.
+    pub(super) saved: Vec<(Arc<str>, Saved)>,
+    /// It failed and is sent again at this time.
+    pub(super) again_at: Option<Millis>,
+    /// How long the next failure makes it wait.
+    pub(super) wait: Millis,
+    /// When it failed first.
+    pub(super) failing_since: Option<Millis>,
+}
+
+impl<E: Clone, R: Clone> Owned<E, R> {
+    /// Sends what is to be committed, or sends again what failed, if it is time. Answers whether it did.
+    pub(crate) fn flush(&mut self, core: &mut Core<E, R>) -> bool {
+        if let Some(commit) = &mut self.unanswered {
+            if commit.again_at.is_some_and(|at| at <= core.now) {
+                commit.again_at = None;
+                self.send(core);
+                return true;
+            }
+            return false;
+        }
+        if self.pending.is_empty() && self.counted.is_empty() {
+            return false;
+        }
+        let rows = std::mem::take(&mut self.pending);
+        let mut handed = Vec::new();
+        for row in rows.iter().filter(|row| row.is_failure()) {
+            if let Some(item) = self.lanes.get_mut(&row.key).and_then(|lane| lane.find(row.seq)) {
+                item.failed = Failed::Sent;
+                handed.push(row.key.clone());
+            }
+        }
+        self.unanswered = Some(Unanswered {
+            number: 0,
+            rows,
+            counted: std::mem::take(&mut self.counted),
+            progress: Progress::default(),
+            saved: Vec::new(),
+            again_at: None,
+            wait: 0,
+            failing_since: None,
+        });
+        self.send(core);
+        for key in handed {
+            self.tend(core, &key);
+        }
+        true
+    }
+
+    /// Sends the unanswered commit under a new number, with the progress of what it has now.
+    pub(super) fn send(&mut self, core: &mut Core<E, R>) {
+        let Some(mut commit) = self.unanswered.take() else { return };
+        if commit.rows.is_empty() && commit.counted.is_empty() {
+            return;
+        }
+        commit.number = core.number();
+        commit.progress = self.progress_with(&commit.rows, &commit.counted);
+        let (lanes, saved) = self.lanes_with(&commit.rows);
+        commit.saved = saved;
+        let rows = commit.rows.iter().filter(|row| row.write && !row.duplicate).map(|row| Row {
+            seq: row.seq,
+            identity: row.identity.clone(),
+            key: row.key.clone(),
+            origin: row.origin,
+            change: row.change.clone(),
+            event: row.event.clone(),
+        });
+        core.out.push(Command::Commit(Commit {
+            commit: commit.number,
+            shard: self.shard,
+            epoch: self.epoch,
+            progress: commit.progress.clone(),
+            rows: rows.collect(),
+            lanes,
+        }));
+        self.unanswered = Some(commit);
+    }
+}

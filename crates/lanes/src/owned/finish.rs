@@ -1,0 +1,72 @@
+//! The end of an invocation.
+
+use std::sync::Arc;
+
+use super::commit::Pending;
+use super::{Core, Owned};
+use crate::lane::{Failed, Step};
+use crate::retry::{self, Attempt, Verdict};
+use crate::{Cause, Change, OnDead, Outcome, Seq};
+
+impl<E: Clone, R: Clone> Owned<E, R> {
+    pub(crate) fn finished(&mut self, core: &mut Core<E, R>, invocation: u64, outcome: Outcome, report: R) {
+        let Some(run) = self.running.remove(&invocation) else { return };
+        if core.lone == Some((self.shard, run.seq)) && outcome != Outcome::HostFailed {
+            // It ran alone and the process lives.
+            self.suspects.remove(&run.seq);
+        }
+        let Some(lane) = self.lanes.get_mut(&run.key) else { return };
+        lane.running = false;
+        if let Some((origin, item)) = lane.find_with_origin(run.seq)
+            && item.step == Step::Running
+        {
+            item.step = Step::Waiting;
+            if !run.discard {
+                let before = item.attempts;
+                let attempt = Attempt { before, started: run.started, ended: core.now, is_final: run.is_final };
+                match retry::judge(outcome, &attempt, &core.rules.retry, core.chance.draw()) {
+                    Verdict::Settled(state) => {
+                        let attempt = before.made.saturating_add(1);
+                        let change = Change::Settled { state, attempt, report: Some(report) };
+                        self.pending.push(Pending::of(item, &run.key, origin, change));
+                        item.step = Step::Settling;
+                    }
+                    Verdict::Again(attempts) => {
+                        let change = Change::Failed { attempts, report };
+                        self.pending.push(Pending::of(item, &run.key, origin, change));
+                        item.attempts = attempts;
+                        item.failed = Failed::Pending;
+                    }
+                    Verdict::Dead(attempts, cause) => {
+                        let change = Change::Dead { attempts, cause, report: Some(report) };
+                        let mut row = Pending::of(item, &run.key, origin, change);
+                        item.attempts = attempts;
+                        item.step = Step::Settling;
+                        row.holds = core.rules.on_dead == OnDead::Hold;
+                        lane.held |= row.holds;
+                        self.pending.push(row);
+                    }
+                    Verdict::HostAgain(at) => item.attempts.next_at = at,
+                }
+            }
+            lane.order();
+        }
+        self.tend(core, &run.key);
+    }
+
+    /// The process died as often as the policy allows while this event ran: it does not run again.
+    pub(super) fn died(&mut self, core: &mut Core<E, R>, key: &Arc<str>, seq: Seq) {
+        self.suspects.remove(&seq);
+        if let Some(lane) = self.lanes.get_mut(key)
+            && let Some((origin, item)) = lane.find_with_origin(seq)
+        {
+            let change = Change::Dead { attempts: item.attempts, cause: Cause::ProcessDied, report: None };
+            let mut row = Pending::of(item, key, origin, change);
+            item.step = Step::Settling;
+            row.holds = core.rules.on_dead == OnDead::Hold;
+            lane.held |= row.holds;
+            self.pending.push(row);
+        }
+        self.tend(core, key);
+    }
+}

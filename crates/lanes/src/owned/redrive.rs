@@ -1,0 +1,83 @@
+//! An operator sends a dead event back.
+
+use std::sync::Arc;
+
+use super::commit::Pending;
+use super::Owned;
+use crate::lane::{Failed, Item, Step};
+use crate::{AttemptState, Change, Identity, Origin, Seq};
+
+/// A dead event that shall run again.
+#[derive(Debug)]
+pub(crate) struct Redriven<E> {
+    pub(crate) key: Arc<str>,
+    pub(crate) seq: Seq,
+    pub(crate) identity: Identity,
+    pub(crate) bytes: u64,
+    pub(crate) made: u32,
+    pub(crate) event: E,
+}
+
+impl<E: Clone, R: Clone> Owned<E, R> {
+    /// Turns its row from dead to parked; nothing, if it is stored in its lane already.
+    pub(crate) fn redrive(&mut self, redriven: Redriven<E>) {
+        let Redriven { key, seq, identity, bytes, made, event } = redriven;
+        let lane = self.lanes.entry(key.clone()).or_default();
+        let stored = lane.redriving.contains(&seq)
+            || lane.redriven.contains(&seq)
+            || lane.find(seq).is_some_and(|item| item.step != Step::Settling)
+            || self.pending.iter().any(|row| row.seq == seq && row.key == key);
+        if stored {
+            return;
+        }
+        // It may have died again since the caller looked.
+        let made = lane.find(seq).map_or(made, |item| item.attempts.made.max(made));
+        lane.redriving.insert(seq);
+        let attempts = AttemptState { made, ..AttemptState::default() };
+        self.pending.push(Pending {
+            seq,
+            identity,
+            key,
+            origin: Origin::Dead,
+            change: Change::Parked { attempts, redriven: true, report: None },
+            event,
+            before: attempts,
+            bytes,
+            in_lane: false,
+            write: true,
+            duplicate: false,
+            holds: false,
+        });
+        self.remember(bytes);
+    }
+
+    /// The redrive is committed: the event stands in its lane, by its sequence, before what has not begun.
+    pub(super) fn redriven(&mut self, row: Pending<E, R>, attempts: AttemptState) {
+        let Some(lane) = self.lanes.get_mut(&row.key) else { return };
+        lane.redriving.remove(&row.seq);
+        lane.redriven.insert(row.seq);
+        if let Some(load) = &mut lane.load {
+            load.stale = true;
+        }
+        let bytes = row.bytes;
+        let item = Item {
+            seq: row.seq,
+            identity: row.identity,
+            bytes,
+            attempts,
+            redriven: true,
+            event: row.event,
+            step: Step::Waiting,
+            failed: Failed::Recorded,
+        };
+        if lane.place_redriven(item).is_ok() {
+            self.read += 1;
+        } else {
+            // It will be read with the others.
+            if lane.window.is_empty() {
+                lane.due = 0;
+            }
+            self.forget(bytes);
+        }
+    }
+}

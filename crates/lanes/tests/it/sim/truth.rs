@@ -1,0 +1,77 @@
+//! What is true, whatever anybody believes: the streams, and which invocation did what.
+
+use std::sync::Arc;
+
+use lanes::{Identity, Outcome, Seq, Shard, Verdict};
+
+/// What the runner keeps with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) shard: Shard,
+    pub(crate) seq: Seq,
+    /// Which identity.
+    pub(crate) of: usize,
+}
+
+/// What an invocation leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) exec: usize,
+    pub(crate) poison: Poison,
+}
+
+/// Which rows the store cannot take with this report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Poison {
+    None,
+    /// Rows with effects.
+    Effects,
+    /// Any row.
+    Any,
+}
+
+/// One identity: an event, and all copies of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) identity: Identity,
+    pub(crate) shard: Shard,
+    pub(crate) key: Arc<str>,
+    pub(crate) verdict: Verdict,
+    /// The sequences of its copies; the first one counts.
+    pub(crate) seqs: Vec<Seq>,
+    /// The process dies when it runs.
+    pub(crate) killer: bool,
+}
+
+/// One invocation.
+#[derive(Clone, Debug)]
+pub(crate) struct Exec {
+    pub(crate) shard: Shard,
+    pub(crate) seq: Seq,
+    pub(crate) start: u64,
+    pub(crate) end: Option<(u64, Outcome)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Truth {
+    /// By shard, by sequence - 1: which identity; `None` for a deleted message.
+    pub(crate) streams: Vec<Vec<Option<usize>>>,
+    pub(crate) known: Vec<Known>,
+    pub(crate) execs: Vec<Exec>,
+}
+
+impl Truth {
+    pub(crate) fn at(&self, shard: Shard, seq: Seq) -> Option<usize> {
+        let at = usize::try_from(seq).unwrap().checked_sub(1)?;
+        self.streams[usize::from(shard)].get(at).copied().flatten()
+    }
+
+    /// Is it the copy that counts?
+    pub(crate) fn is_first(&self, shard: Shard, seq: Seq) -> bool {
+        self.at(shard, seq).is_some_and(|of| self.known[of].seqs.first() == Some(&seq))
+    }
+
+    pub(crate) fn last(&self, shard: Shard) -> Seq {
+        self.streams[usize::from(shard)].len() as Seq
+    }
+}

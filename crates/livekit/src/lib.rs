@@ -1,0 +1,12 @@
+//! What LiveKit speaks: the token of a webhook and its verification, the fields of an event's body, and a sender that
+//! behaves as LiveKit's own.
+
+pub mod body;
+pub mod generate;
+pub mod notifier;
+pub mod recording;
+mod refusal;
+pub mod sender;
+pub mod token;
+
+pub use refusal::Refusal;

@@ -1,0 +1,172 @@
+//! `roomwire.yaml`: one file for all binaries, of which each resolves only what it needs.
+//!
+//! The document becomes a tree that knows its places ([`node`]); each section decodes its part and notes every mistake,
+//! so that one run shows all of them with line, column and a hint. Defaults stand in [`defaults`].
+
+mod admin;
+pub mod defaults;
+mod handler;
+mod livekit;
+mod nats;
+mod node;
+mod problem;
+mod receiver;
+mod runner;
+mod section;
+mod state;
+mod streams;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use event::topology::StreamsConfig;
+
+pub use self::admin::AdminSection;
+pub use self::handler::{Allow, DEAD_LETTER, HandlerConfig, OnDead, Order, Pattern, Retry, Start, When};
+pub use self::livekit::{KeysError, LivekitSection};
+pub use self::nats::{NatsSection, without_password};
+pub use self::problem::{ConfigError, Place, Problem};
+pub use self::receiver::{ReceiverLimits, ReceiverSection};
+pub use self::runner::RunnerSection;
+pub use self::state::StateSection;
+pub use self::streams::StreamsSection;
+pub use self::template::TemplateError;
+pub(crate) use self::template::expand;
+
+use self::problem::Problems;
+use self::section::{Keys, Section};
+
+const KEYS: Keys = Keys {
+    of: "the configuration",
+    known: &["livekit", "nats", "streams", "receiver", "runner", "state", "admin", "handlers"],
+    later: &["secrets", "privacy"],
+};
+
+/// Everything that `roomwire.yaml` says. The default is what an empty file says.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The file, when there is one.
+    pub source: Option<PathBuf>,
+    /// The keys that webhooks are signed with.
+    pub livekit: LivekitSection,
+    /// How to reach NATS.
+    pub nats: NatsSection,
+    /// The event streams.
+    pub streams: StreamsSection,
+    /// Where webhooks arrive.
+    pub receiver: ReceiverSection,
+    /// What holds for all handlers.
+    pub runner: RunnerSection,
+    /// The state store.
+    pub state: StateSection,
+    /// The admin endpoint.
+    pub admin: AdminSection,
+    /// The handlers, in the order of the file.
+    pub handlers: Vec<HandlerConfig>,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a configuration file. The environment is not touched: values with `${NAME}` are completed by those who need
+/// them.
+///
+/// # Errors
+///
+/// When the file cannot be read or anything in it is wrong; every mistake is listed.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(&text, path)
+}
+
+/// Reads a configuration from text. `path` is the file it came from: messages name it, relative paths start beside it.
+///
+/// # Errors
+///
+/// When anything in it is wrong; every mistake is listed.
+pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    let mut problems = Problems::of(path);
+    let mut config = Config::default();
+    if let Some(root) = node::read(text, &mut problems) {
+        config = Config::decode(&root, &mut problems);
+    }
+    config.source = Some(path.to_owned());
+    config.warnings = problems.finish()?;
+    Ok(config)
+}
+
+/// The file that is looked for where none is named.
+pub const DEFAULT_FILE: &str = "roomwire.yaml";
+
+/// Loads the file that was named, else [`DEFAULT_FILE`] in the working directory, else the defaults.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn find(named: Option<&Path>) -> Result<Config, ConfigError> {
+    match named {
+        Some(path) => load(path),
+        None if Path::new(DEFAULT_FILE).exists() => load(Path::new(DEFAULT_FILE)),
+        None => Ok(Config::default()),
+    }
+}
+
+/// The environment of this process, for [`LivekitSection::resolve_keys`].
+#[must_use]
+pub fn process_env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Config {
+    fn decode(root: &node::Node, problems: &mut Problems) -> Self {
+        let section = Section::open(root, KEYS, problems);
+        let mut config = Self::default();
+        if let Some(node) = section.get("livekit") {
+            config.livekit = LivekitSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("nats") {
+            config.nats = NatsSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("streams") {
+            config.streams = StreamsSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("receiver") {
+            config.receiver = ReceiverSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("runner") {
+            config.runner = RunnerSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("state") {
+            config.state = StateSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("admin") {
+            config.admin = AdminSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("handlers") {
+            config.handlers = handler::decode(node, &config.nats.prefix, problems);
+        }
+        config
+    }
+
+    /// What the streams must look like.
+    #[must_use]
+    pub fn topology(&self) -> StreamsConfig {
+        StreamsConfig {
+            prefix: self.nats.prefix.clone(),
+            shards: self.streams.shards,
+            replicas: self.streams.replicas,
+            duplicate_window: self.streams.duplicate_window,
+            max_bytes: self.streams.max_bytes,
+        }
+    }
+
+    /// A problem that was found later than while reading, such as an expression that does not compile.
+    #[must_use]
+    pub fn problem_at(&self, place: Place, message: String, hint: Option<String>) -> Problem {
+        let file = self.source.clone().unwrap_or_default();
+        Problem { file, line: place.line, column: place.column, message, hint }
+    }
+}

@@ -1,0 +1,246 @@
+//! `handlers`: which plugin handles which events, and under which rules.
+
+mod allow;
+mod pattern;
+mod plugin;
+mod retry;
+mod start;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::{GIB, MIB};
+use event::{HandlerName, Prefix};
+
+pub use allow::Allow;
+pub use pattern::{DEAD_LETTER, Pattern};
+pub use retry::Retry;
+pub use start::Start;
+
+use super::defaults;
+use super::node::{Node, Value};
+use super::problem::{Place, Problems, Refused};
+use super::section::{Keys, Section};
+use super::value;
+
+const KEYS: Keys = Keys {
+    of: "a handler",
+    known: &[
+        "name",
+        "plugin",
+        "on",
+        "when",
+        "start",
+        "order",
+        "on_dead",
+        "concurrency",
+        "timeout",
+        "memory",
+        "retry",
+        "config",
+        "allow",
+    ],
+    later: &["rate", "secrets", "command", "native"],
+};
+
+/// A handler: a plugin with the events it takes and the rules it runs under.
+#[derive(Debug, Clone)]
+pub struct HandlerConfig {
+    /// Its name, under which its progress is kept.
+    pub name: HandlerName,
+    /// The plugin's file.
+    pub plugin: PathBuf,
+    /// Where `plugin` stands in the file.
+    pub plugin_place: Place,
+    /// The types of events that it takes.
+    pub on: Vec<Pattern>,
+    /// A further condition on an event, in CEL.
+    pub when: Option<When>,
+    /// Where a new handler begins.
+    pub start: Start,
+    /// Whether events of a room wait for each other.
+    pub order: Order,
+    /// What a dead letter does to the events behind it.
+    pub on_dead: OnDead,
+    /// Invocations at one time.
+    pub concurrency: NonZeroU32,
+    /// The longest time of one invocation.
+    pub timeout: Duration,
+    /// The most memory of one invocation, in bytes.
+    pub memory: u64,
+    /// How failed attempts are repeated.
+    pub retry: Retry,
+    /// What the plugin can read of its configuration.
+    pub config: BTreeMap<String, String>,
+    /// What the plugin may do.
+    pub allow: Allow,
+    /// Where the handler stands in the file.
+    pub place: Place,
+}
+
+/// A CEL condition and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct When {
+    /// The expression.
+    pub text: String,
+    /// Where it begins.
+    pub place: Place,
+}
+
+/// Whether events of a room wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Events of one ordering key run one after another.
+    #[default]
+    Room,
+    /// Events run as they come.
+    None,
+}
+
+/// What a dead letter does to the events behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDead {
+    /// They go on.
+    #[default]
+    Continue,
+    /// They wait until an operator has decided.
+    Hold,
+}
+
+impl HandlerConfig {
+    /// Whether the handler takes events of this type. `when` is not considered.
+    #[must_use]
+    pub fn takes(&self, kind: &str) -> bool {
+        self.on.iter().any(|pattern| pattern.matches(kind))
+    }
+
+    /// Whether the handler takes the dead letters of others.
+    #[must_use]
+    pub fn takes_dead_letters(&self) -> bool {
+        self.on.contains(&Pattern::DeadLetter)
+    }
+
+    fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> Option<Self> {
+        let section = Section::open(node, KEYS, problems);
+        let file = problems.file().to_owned();
+        let name = section.require("name", "usage-meter", problems, name);
+        let plugin = section.require("plugin", "./usage_meter.wasm", problems, |node| plugin::decode(node, &file));
+        let on = section.require("on", "[participant_joined]", problems, pattern::decode);
+        if let (Some(node), Some(patterns)) = (section.get("on"), &on) {
+            pattern::warn_unknown(node, patterns, problems);
+        }
+        let when = section.read("when", problems, when);
+        let mut start = Start::default();
+        section.set("start", &mut start, problems, start::decode);
+        let mut order = Order::default();
+        section.set("order", &mut order, problems, |node| {
+            value::one_of(node, &[("room", Order::Room), ("none", Order::None)])
+        });
+        let mut on_dead = OnDead::default();
+        section.set("on_dead", &mut on_dead, problems, |node| {
+            value::one_of(node, &[("continue", OnDead::Continue), ("hold", OnDead::Hold)])
+        });
+        let mut concurrency = defaults::CONCURRENCY;
+        section.set("concurrency", &mut concurrency, problems, |node| value::count(node, 4096));
+        let mut timeout = defaults::TIMEOUT;
+        section.set("timeout", &mut timeout, problems, |node| {
+            value::duration(node, Duration::from_millis(10)..=Duration::from_hours(1))
+        });
+        let mut memory = defaults::MEMORY;
+        section.set("memory", &mut memory, problems, |node| value::size(node, MIB..=4 * GIB));
+        let retry = section.get("retry").map_or_else(Retry::default, |node| Retry::decode(node, problems));
+        let config = section.get("config").map(|node| settings(node, problems)).unwrap_or_default();
+        let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, prefix, problems));
+        Some(Self {
+            name: name?,
+            plugin: plugin?,
+            plugin_place: section.get("plugin").map_or(section.place, |node| node.place),
+            on: on?,
+            when,
+            start,
+            order,
+            on_dead,
+            concurrency,
+            timeout,
+            memory,
+            retry,
+            config,
+            allow,
+            place: section.place,
+        })
+    }
+}
+
+/// Decodes the list of handlers. Two of one name would share their progress.
+pub(crate) fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> Vec<HandlerConfig> {
+    let Value::List(items) = &node.value else {
+        problems.refuse(
+            node.place,
+            Refused::new(
+                format!("`handlers` is {}, not a list", node.kind()),
+                "write a `-` before each handler: `- name: usage-meter`",
+            ),
+        );
+        return Vec::new();
+    };
+    let mut names = BTreeSet::new();
+    let mut handlers = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(handler) = HandlerConfig::decode(item, prefix, problems) else { continue };
+        if names.insert(handler.name.to_string()) {
+            handlers.push(handler);
+        } else {
+            problems.refuse(
+                handler.place,
+                Refused::new(
+                    format!("a second handler is named `{}`", handler.name),
+                    "give each handler a name of its own; progress is kept under it",
+                ),
+            );
+        }
+    }
+    handlers
+}
+
+fn name(node: &Node) -> Result<HandlerName, Refused> {
+    let text = value::text(node)?;
+    HandlerName::try_from(text.clone()).map_err(|_| {
+        Refused::new(
+            format!("is `{text}`"),
+            "write up to 64 of lower-case letters, digits, `_` and `-`, beginning with a letter or a digit",
+        )
+    })
+}
+
+fn when(node: &Node) -> Result<When, Refused> {
+    Ok(When { text: value::filled(node)?, place: node.place })
+}
+
+/// The plugin's own configuration: names with text.
+fn settings(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
+    let Value::Map(entries) = &node.value else {
+        problems.refuse(
+            node.place,
+            Refused::new(format!("`config` is {}, not a map", node.kind()), "write `config: { plan: pro }`"),
+        );
+        return BTreeMap::new();
+    };
+    let mut settings = BTreeMap::new();
+    for entry in entries {
+        match entry.node.scalar() {
+            Some(text) => {
+                settings.insert(entry.key.clone(), text);
+            }
+            None => problems.refuse(
+                entry.node.place,
+                Refused::new(
+                    format!("`config.{}` is {}", entry.key, entry.node.kind()),
+                    "write text, a number, or true or false; plugins read their configuration as text",
+                ),
+            ),
+        }
+    }
+    settings
+}

@@ -1,0 +1,152 @@
+//! `receiver`: where webhooks arrive and within which limits.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::{KIB, MIB};
+
+use super::defaults;
+use super::node::Node;
+use super::problem::{Problems, Refused};
+use super::section::{Keys, Section};
+use super::value;
+
+const KEYS: Keys = Keys {
+    of: "`receiver`",
+    known: &["listen", "path", "answer_within", "max_body", "leeway", "drain", "limits"],
+    later: &["spool", "quarantine", "tls"],
+};
+const KEYS_OF_LIMITS: Keys = Keys {
+    of: "`limits`",
+    known: &["connections", "in_flight", "header_bytes", "headers", "header_timeout", "body_timeout"],
+    later: &[],
+};
+
+/// Where webhooks arrive.
+#[derive(Debug, Clone)]
+pub struct ReceiverSection {
+    /// The address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The paths that webhooks are posted to.
+    pub paths: Vec<String>,
+    /// After this time the answer is 503: LiveKit's queue of the room waits for it.
+    pub answer_within: Duration,
+    /// The largest body.
+    pub max_body: usize,
+    /// How far the clocks of LiveKit and Roomwire may differ.
+    pub leeway: Duration,
+    /// How long a graceful stop may take.
+    pub drain: Duration,
+    /// Limits against floods.
+    pub limits: ReceiverLimits,
+}
+
+/// What one receiver takes at once, and for how long it waits.
+#[derive(Debug, Clone)]
+pub struct ReceiverLimits {
+    /// Open connections.
+    pub connections: usize,
+    /// Events that wait for their acknowledgement from JetStream.
+    pub in_flight: usize,
+    /// Bytes of a request's header fields.
+    pub header_bytes: usize,
+    /// Number of a request's header fields.
+    pub headers: usize,
+    /// How long the header of a request may take.
+    pub header_timeout: Duration,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+}
+
+impl Default for ReceiverSection {
+    fn default() -> Self {
+        Self {
+            listen: defaults::RECEIVER_LISTEN,
+            paths: vec![defaults::RECEIVER_PATH.to_owned()],
+            answer_within: defaults::ANSWER_WITHIN,
+            max_body: bytes(defaults::MAX_BODY),
+            leeway: defaults::LEEWAY,
+            drain: defaults::DRAIN,
+            limits: ReceiverLimits::default(),
+        }
+    }
+}
+
+impl Default for ReceiverLimits {
+    fn default() -> Self {
+        Self {
+            connections: defaults::CONNECTIONS,
+            in_flight: defaults::IN_FLIGHT,
+            header_bytes: bytes(defaults::HEADER_BYTES),
+            headers: defaults::HEADERS,
+            header_timeout: defaults::HEADER_TIMEOUT,
+            body_timeout: defaults::BODY_TIMEOUT,
+        }
+    }
+}
+
+impl ReceiverSection {
+    pub(crate) fn decode(node: &Node, problems: &mut Problems) -> Self {
+        let section = Section::open(node, KEYS, problems);
+        let mut decoded = Self::default();
+        section.set("listen", &mut decoded.listen, problems, value::address);
+        section.set("path", &mut decoded.paths, problems, paths);
+        section.set("answer_within", &mut decoded.answer_within, problems, |node| {
+            value::duration(node, Duration::from_millis(50)..=Duration::from_secs(10))
+        });
+        // More than 60 MiB could not be published: NATS takes at most 64 MiB, headers included.
+        section.set("max_body", &mut decoded.max_body, problems, |node| value::size(node, KIB..=60 * MIB).map(bytes));
+        section.set("leeway", &mut decoded.leeway, problems, |node| {
+            value::duration(node, Duration::ZERO..=Duration::from_hours(1))
+        });
+        section.set("drain", &mut decoded.drain, problems, drain);
+        if let Some(node) = section.get("limits") {
+            decoded.limits = ReceiverLimits::decode(node, problems);
+        }
+        decoded
+    }
+}
+
+impl ReceiverLimits {
+    fn decode(node: &Node, problems: &mut Problems) -> Self {
+        let section = Section::open(node, KEYS_OF_LIMITS, problems);
+        let mut decoded = Self::default();
+        let time = |node: &Node| value::duration(node, Duration::from_millis(100)..=Duration::from_mins(5));
+        section.set("connections", &mut decoded.connections, problems, |node| value::number(node, 1..=1_000_000));
+        section.set("in_flight", &mut decoded.in_flight, problems, |node| value::number(node, 1..=100_000));
+        section.set("header_bytes", &mut decoded.header_bytes, problems, |node| {
+            // hyper needs 8 KiB to read at all.
+            value::size(node, 8 * KIB..=MIB).map(bytes)
+        });
+        section.set("headers", &mut decoded.headers, problems, |node| value::number(node, 8..=1000));
+        section.set("header_timeout", &mut decoded.header_timeout, problems, time);
+        section.set("body_timeout", &mut decoded.body_timeout, problems, time);
+        decoded
+    }
+}
+
+/// How long a graceful stop may take.
+pub(crate) fn drain(node: &Node) -> Result<Duration, Refused> {
+    value::duration(node, Duration::ZERO..=Duration::from_mins(10))
+}
+
+fn paths(node: &Node) -> Result<Vec<String>, Refused> {
+    let paths = value::items(node)?.iter().map(path).collect::<Result<Vec<_>, _>>()?;
+    if paths.is_empty() {
+        return Err(Refused::new("names no path", "write one, such as `/livekit`"));
+    }
+    Ok(paths)
+}
+
+fn path(node: &Node) -> Result<String, Refused> {
+    let text = value::text(node)?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
+    if text.starts_with('/') && plain {
+        return Ok(text);
+    }
+    Err(Refused::new(format!("is `{text}`"), "write a path that begins with `/` and has no query, such as `/livekit`"))
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,131 @@
+//! Right configurations.
+
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn an_empty_file_is_the_default_configuration() {
+    for text in ["", "# only a comment\n", "---\n", "handlers: []\n", "nats:\nreceiver:\n"] {
+        let config = read(text);
+        assert!(config.handlers.is_empty() && config.livekit.uses_dev_keys(), "{text:?}");
+        assert_eq!(config.receiver.listen.to_string(), "127.0.0.1:8080", "{text:?}");
+        assert_eq!(config.source.as_deref(), Some(Path::new(FILE)), "{text:?}");
+    }
+}
+
+#[test]
+fn every_key_of_every_section_is_read() {
+    let config = read(
+        r#"
+livekit:
+  keys:
+    APIabc: ${LIVEKIT_API_SECRET}
+    APIdef: { file: secrets/def }
+nats: { url: "nats://${NATS_HOST}:4222", credentials: nats.creds, prefix: prod }
+streams: { shards: 16, replicas: 3, duplicate_window: 2m, max_bytes: 64GiB }
+receiver:
+  listen: "[::]:9000"
+  path: [/livekit, /hooks/two]
+  answer_within: 500ms
+  max_body: 1MiB
+  leeway: 5s
+  drain: 30s
+  limits: { connections: 10, in_flight: 20, header_bytes: 16KiB, headers: 30, header_timeout: 1s, body_timeout: 2s }
+runner: { drain: 1m }
+state: { url: "sqlite:/var/lib/roomwire/state.db" }
+admin: { listen: 0.0.0.0:9001 }
+handlers:
+  - name: usage-meter
+    plugin: plugins/meter.wasm
+    on: [participant_*, room_finished, roomwire.dead_letter]
+    when: event.room.name.startsWith("paid-")
+    start: 2026-01-31T12:00:00Z
+    order: none
+    on_dead: continue
+    concurrency: 8
+    timeout: 2s
+    memory: 128MiB
+    retry: { for: 2h, initial: 1s, max: 1m, jitter: 0.5, crash_attempts: 5 }
+    config: { plan: pro, price: 1.10, code: 0755, eu: true, note: "yes", word: yes }
+    allow: { publish: [usage.>, "billing.*.done"] }
+"#,
+    );
+    assert_eq!(config.livekit.key_names(), ["APIabc", "APIdef"]);
+    assert_eq!(config.nats.url.as_deref(), Some("nats://${NATS_HOST}:4222"));
+    assert_eq!(config.nats.credentials.as_deref(), Some(Path::new("conf/nats.creds")));
+    assert_eq!(config.nats.prefix.as_str(), "prod");
+    let topology = config.topology();
+    assert_eq!((topology.shards.get(), topology.replicas, topology.max_bytes), (16, 3, 64 << 30));
+    assert_eq!(topology.duplicate_window, Duration::from_mins(2));
+    assert_eq!(config.receiver.listen.to_string(), "[::]:9000");
+    assert_eq!(config.receiver.paths, ["/livekit", "/hooks/two"]);
+    assert_eq!(config.receiver.max_body, 1 << 20);
+    assert_eq!(config.receiver.limits.header_bytes, 16 << 10);
+    assert_eq!(config.runner.drain, Duration::from_mins(1));
+    assert_eq!(config.state.url, "sqlite:/var/lib/roomwire/state.db");
+    assert_eq!(config.admin.listen.port(), 9001);
+
+    let [handler] = config.handlers.as_slice() else { panic!("one handler") };
+    assert_eq!(handler.name.as_str(), "usage-meter");
+    assert_eq!(handler.plugin, Path::new("conf/plugins/meter.wasm"));
+    assert!(handler.takes("participant_left") && handler.takes("room_finished") && !handler.takes("room_started"));
+    assert!(handler.takes_dead_letters());
+    let when = handler.when.clone().unwrap();
+    assert_eq!((when.text.as_str(), when.place.line), ("event.room.name.startsWith(\"paid-\")", 23));
+    assert_eq!(handler.start, Start::At(1_769_860_800_000));
+    assert_eq!((handler.order, handler.on_dead), (Order::None, OnDead::Continue));
+    assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (8, Duration::from_secs(2), 128 << 20));
+    assert_eq!(handler.retry.for_, Duration::from_hours(2));
+    assert_eq!(handler.retry.crash_attempts.get(), 5);
+    let settings: Vec<(&str, &str)> =
+        handler.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(
+        settings,
+        [("code", "0755"), ("eu", "true"), ("note", "yes"), ("plan", "pro"), ("price", "1.10"), ("word", "yes")]
+    );
+    assert!(handler.allow.may_publish("usage.eu.joined") && handler.allow.may_publish("billing.eu.done"));
+    assert!(!handler.allow.may_publish("usage") && !handler.allow.may_publish("billing.done"));
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn a_handler_needs_three_keys_and_has_defaults_for_the_rest() {
+    let config = read(&handler(""));
+    let handler = &config.handlers[0];
+    assert_eq!(handler.start, Start::New);
+    assert_eq!((handler.order, handler.on_dead), (Order::Room, OnDead::Continue));
+    assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (32, Duration::from_secs(5), 64 << 20));
+    assert_eq!(handler.retry, Retry::default());
+    assert_eq!(handler.allow, Allow::default(), "nothing is granted");
+}
+
+#[test]
+fn a_first_wait_above_the_usual_longest_one_raises_the_longest_one() {
+    let config = read(&handler("retry: { initial: 10m }"));
+    assert_eq!(config.handlers[0].retry.max, Duration::from_mins(10));
+}
+
+#[test]
+fn anchors_and_merges_work_and_keep_the_place_where_they_are_used() {
+    let config = read(
+        "handlers:\n  - &base\n    name: one\n    plugin: ./a.wasm\n    on: \"*\"\n    timeout: 1s\n  - <<: *base\n    name: two\n",
+    );
+    assert_eq!(config.handlers[1].timeout, Duration::from_secs(1));
+    assert_eq!(config.handlers[1].place.line, 7);
+}
+
+#[test]
+fn an_event_that_livekit_is_not_known_to_send_is_a_warning_with_the_nearest_one() {
+    let config = read(&handler("").replace("participant_joined", "participant_join, new_thing, egress_*, nothing_*"));
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "conf/roomwire.yaml:4:10: `participant_join` is no event that LiveKit is known to send\n  \
+             did you mean `participant_joined`?",
+            "conf/roomwire.yaml:4:28: `new_thing` is no event that LiveKit is known to send",
+            "conf/roomwire.yaml:4:49: `nothing_*` is no event that LiveKit is known to send",
+        ]
+    );
+}

@@ -1,0 +1,83 @@
+//! What is kept with an event, and what an invocation leaves behind.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lanes::{Identity, Millis, Seq};
+
+/// The run that is not a replay.
+pub const LIVE: &str = "live";
+
+/// A commit as the runner makes it.
+pub type Commit = lanes::Commit<Arc<Event>, Arc<Report>>;
+
+/// A row of a commit as the runner makes it.
+pub type Row = lanes::Row<Arc<Event>, Arc<Report>>;
+
+/// An event with all that is needed to run it again: the `E` of the lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its sequence in the stream of its shard.
+    pub seq: Seq,
+    /// The project's name.
+    pub project: Arc<str>,
+    /// The event's type, verbatim.
+    pub kind: Arc<str>,
+    /// The NATS headers: a JSON object of name and value (a list where a name stands several times).
+    pub headers: Arc<str>,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// What tells its copies from other events.
+    pub identity: Identity,
+    /// The ordering key.
+    pub key: Arc<str>,
+    /// When a receiver accepted it.
+    pub received_at_ms: Millis,
+}
+
+impl Event {
+    /// Bytes it occupies in memory, roughly: bounds are kept by this.
+    #[must_use]
+    pub fn occupies(&self) -> u64 {
+        // The allocations around body and headers: identity, key, kind, and the bookkeeping of each.
+        const AROUND: usize = 512;
+        let bytes = self.body.len().saturating_add(self.headers.len()).saturating_add(AROUND);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
+/// What an invocation leaves behind: the `R` of the lanes.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// When it began.
+    pub started_at: Millis,
+    /// How long it took.
+    pub duration_us: u64,
+    /// The digest of the plugin that ran.
+    pub digest: Arc<str>,
+    /// The most memory the guest had.
+    pub peak_memory: u64,
+    /// How it ended, in the word that metrics use.
+    pub outcome: Arc<str>,
+    /// The error, or the reason that the guest gave.
+    pub error: Option<Arc<str>>,
+    /// Where the guest broke.
+    pub backtrace: Option<Arc<str>>,
+    /// The end of what it wrote to stderr.
+    pub stderr: Option<Arc<str>>,
+    /// What it logged.
+    pub logs: Option<Arc<str>>,
+    /// Messages to publish once it is committed, in order; dropped unless the event is settled.
+    pub effects: Arc<[Effect]>,
+}
+
+/// A message to publish after the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Where to.
+    pub subject: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+}

@@ -1,0 +1,97 @@
+//! Opening, closing, and who may.
+
+use event::Prefix;
+use store::{Error, OpenError, Store};
+use tempfile::TempDir;
+
+use crate::world::{HANDLER, World, done, identity, open, row, url};
+
+#[tokio::test]
+async fn a_second_opener_is_refused_in_words_with_the_pid_of_the_first() {
+    let world = World::new().await;
+    let error = Store::open(&url(&world.folder), &Prefix::default()).await.unwrap_err();
+    let words = error.to_string();
+    assert!(matches!(error, OpenError::Held { pid: Some(pid), .. } if pid == std::process::id()), "{words}");
+    assert!(words.starts_with("another runner holds `") && words.contains("state.db.lock"), "{words}");
+    assert!(words.contains(&format!("(pid {})", std::process::id())), "{words}");
+}
+
+#[tokio::test]
+async fn the_lock_is_free_once_the_store_is_closed() {
+    let world = World::new().await;
+    let other_handle = world.store.clone();
+    world.store.close().await;
+    let again = open(&world.folder).await;
+    assert!(matches!(other_handle.books().await, Err(Error::Closed)));
+    assert!(matches!(other_handle.outbox_sent(&[1]).await, Err(Error::Closed)));
+    assert!(again.books().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_lock_is_free_once_the_last_handle_is_gone() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder).await;
+    drop(store);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        match Store::open(&url(&folder), &Prefix::default()).await {
+            Ok(_) => break,
+            Err(error) => assert!(std::time::Instant::now() < until, "{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_made_and_what_was_written_is_there_the_next_time() {
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("deep/er/state.db").display());
+    let store = Store::open(&url, &Prefix::default()).await.unwrap();
+    store.close().await;
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.put_done(&owner, vec![row(1, lanes::Origin::Stream, done())]).await;
+    let world = world.restart().await;
+    assert_eq!(world.look_up(HANDLER, store::LIVE, &[(9, identity("EV_1"))]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_a_database_is_refused() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("state.db"), vec![7; 8192]).unwrap();
+    let error = Store::open(&url(&folder), &Prefix::default()).await.unwrap_err();
+    assert!(error.to_string().starts_with("cannot open the database `"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    let world = World::new().await;
+    let mut raw = world.raw().await;
+    sqlx::query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (999, 'later', true, x'00', 0)",
+    )
+    .execute(&mut raw)
+    .await
+    .unwrap();
+    world.store.close().await;
+    let error = Store::open(&url(&world.folder), &Prefix::default()).await.unwrap_err();
+    assert!(error.to_string().contains("it may have been written by a newer version"), "{error}");
+}
+
+#[tokio::test]
+async fn every_call_can_be_spawned() {
+    let world = World::new().await;
+    let store = world.store.clone();
+    tokio::spawn(async move {
+        store.look_up(HANDLER, store::LIVE, &[]).await.unwrap();
+        store.load(HANDLER, store::LIVE, 0, "room", 0, 1).await.unwrap();
+        store.dead_list(&store::DeadFilter::default()).await.unwrap();
+        store.dead_get(HANDLER, "EV_1").await.unwrap();
+        store.dead_event(HANDLER, "EV_1").await.unwrap();
+        store.outbox_waiting(0, 1).await.unwrap();
+        store.counts().await.unwrap();
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,21 @@
+//! What the tests of several crates need: a real nats-server, a TCP proxy with faults, processes, recorded requests,
+//! built plugins, and waiting on conditions.
+//!
+//! Nothing here sleeps for a guessed time, needs the internet, or shares a port or a folder with another test.
+
+pub mod fixtures;
+pub mod http;
+mod nats_server;
+mod place;
+mod process;
+mod proxy;
+mod stored;
+mod wait;
+pub mod webhook;
+
+pub use nats_server::{NatsServer, NatsSettings};
+pub use place::{nats_server_binary, release_binary, workspace};
+pub use process::Process;
+pub use proxy::{Fault, FaultProxy};
+pub use stored::{Stored, stored};
+pub use wait::{wait_for, wait_until};

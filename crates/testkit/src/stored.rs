@@ -1,0 +1,82 @@
+//! Everything that a server's streams hold, read the plain way.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::{self, stream};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+
+/// One message of a stream.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The stream's name.
+    pub stream: String,
+    /// Its sequence there.
+    pub sequence: u64,
+    /// The subject it was published to.
+    pub subject: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Stored {
+    /// The value of a header, or an empty text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(async_nats::HeaderValue::as_str).unwrap_or_default()
+    }
+}
+
+/// All messages of all streams whose names start with `prefix`, stream by stream, in order.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn stored(url: &str, prefix: &str) -> Result<Vec<Stored>> {
+    let client = async_nats::connect(url).await.with_context(|| format!("cannot connect to {url}"))?;
+    let context = jetstream::new(client);
+    let mut names: Vec<String> = context.stream_names().try_collect().await.context("cannot list the streams")?;
+    names.retain(|name| name.starts_with(prefix));
+    names.sort();
+    let mut all = Vec::new();
+    for name in names {
+        let stream = context.get_stream(&name).await.with_context(|| format!("cannot look up {name}"))?;
+        read(&stream, &name, &mut all).await.with_context(|| format!("cannot read {name}"))?;
+    }
+    Ok(all)
+}
+
+async fn read(stream: &stream::Stream, name: &str, all: &mut Vec<Stored>) -> Result<()> {
+    let config = pull::Config {
+        ack_policy: AckPolicy::None,
+        deliver_policy: DeliverPolicy::All,
+        memory_storage: true,
+        num_replicas: 1,
+        inactive_threshold: Duration::from_mins(1),
+        ..Default::default()
+    };
+    let consumer = stream.create_consumer(config).await.context("cannot make a consumer")?;
+    let mut waiting = consumer.cached_info().num_pending;
+    while waiting > 0 {
+        let mut batch = consumer.fetch().max_messages(500).messages().await.context("cannot fetch")?;
+        while let Some(message) = batch.next().await {
+            let message = message.map_err(|error| anyhow::anyhow!("cannot fetch: {error}"))?;
+            let info = message.info().map_err(|error| anyhow::anyhow!("not a message of a stream: {error}"))?;
+            waiting = info.pending;
+            let sequence = info.stream_sequence;
+            let (message, _) = message.split();
+            all.push(Stored {
+                stream: name.to_owned(),
+                sequence,
+                subject: message.subject.to_string(),
+                headers: message.headers.unwrap_or_default(),
+                body: message.payload,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! What a receiver needs to know.
+
+use std::time::Duration;
+
+use event::Project;
+use event::topology::StreamsConfig;
+use livekit::token::Keys;
+use service::config::{ReceiverLimits, ReceiverSection};
+
+use crate::clock::Clock;
+
+/// What a receiver needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Paths that webhooks are posted to.
+    pub paths: Vec<String>,
+    /// After a body was read, how long its answer may take.
+    pub answer_within: Duration,
+    /// The largest body in bytes.
+    pub max_body: usize,
+    /// How far the sender's clock may differ.
+    pub leeway: Duration,
+    /// How long a graceful stop may take.
+    pub drain: Duration,
+    /// Limits against floods.
+    pub limits: ReceiverLimits,
+    /// How long a connection may stay open without a request. LiveKit closes its own after 90 s.
+    pub idle_timeout: Duration,
+    /// The event streams.
+    pub streams: StreamsConfig,
+    /// Whose events these are.
+    pub project: Project,
+    /// The keys that sign webhooks.
+    pub keys: Keys,
+    /// The clock that tokens are judged by.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// What a configuration file says, with its secrets resolved.
+    #[must_use]
+    pub fn new(config: &service::config::Config, keys: Keys) -> Config {
+        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits } =
+            config.receiver.clone();
+        Config {
+            paths,
+            answer_within,
+            max_body,
+            leeway,
+            drain,
+            limits,
+            idle_timeout: Duration::from_mins(2),
+            streams: config.topology(),
+            project: Project::default(),
+            keys,
+            clock: Clock::default(),
+        }
+    }
+}

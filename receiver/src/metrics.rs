@@ -1,0 +1,89 @@
+//! What a receiver counts.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::outcome::Outcome;
+
+/// Seconds: an fsync takes one to ten milliseconds, the deadline is 0.9 s by default.
+const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9, 2.0, 5.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    status: u16,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Closed {
+    reason: &'static str,
+}
+
+/// What a receiver counts.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiverMetrics {
+    requests: Family<Answered, Counter>,
+    duplicates: Counter,
+    closed: Family<Closed, Counter>,
+    pub(crate) publish_seconds: Histogram,
+    pub(crate) in_flight: Gauge,
+    pub(crate) connections: Gauge,
+}
+
+impl ReceiverMetrics {
+    pub(crate) fn register(registry: &mut Registry) -> ReceiverMetrics {
+        let metrics = ReceiverMetrics {
+            requests: Family::default(),
+            duplicates: Counter::default(),
+            closed: Family::default(),
+            publish_seconds: Histogram::new(BUCKETS),
+            in_flight: Gauge::default(),
+            connections: Gauge::default(),
+        };
+        let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections } = metrics.clone();
+        let receiver = registry.sub_registry_with_prefix("receiver");
+        receiver.register("requests", "Requests answered, by status and reason", requests);
+        receiver.register("duplicates", "Events that JetStream had already", duplicates);
+        receiver.register("connections_closed", "Connections closed early, by reason", closed);
+        receiver.register(
+            "publish_seconds",
+            "Time from sending an event to JetStream to its acknowledgement",
+            publish_seconds,
+        );
+        receiver.register("in_flight", "Events that wait for JetStream", in_flight);
+        receiver.register("connections", "Open connections", connections);
+        metrics
+    }
+
+    pub(crate) fn answered(&self, outcome: &Outcome) {
+        let labels = Answered { status: outcome.status().as_u16(), reason: outcome.reason() };
+        self.requests.get_or_create(&labels).inc();
+        if matches!(outcome, Outcome::Duplicate) {
+            self.duplicates.inc();
+        }
+    }
+
+    pub(crate) fn closed(&self, reason: &'static str) {
+        self.closed.get_or_create(&Closed { reason }).inc();
+    }
+}
+
+/// A gauge that is one higher as long as this lives.
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn new(gauge: &Gauge) -> Counted {
+        gauge.inc();
+        Counted(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

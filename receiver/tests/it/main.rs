@@ -1,0 +1,12 @@
+//! The receiver against a real nats-server.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod binary;
+mod http;
+mod limits;
+mod outages;
+mod recorded;
+mod refusals;
+mod rig;
+mod stopping;

@@ -1,0 +1,126 @@
+//! What a runner needs to know, parsed: nothing below this file reads text.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use event::{HandlerName, Prefix};
+use lanes::{Bounds, OnDead, Order, Retry, Rules};
+use service::config::{self, Pattern, Problem, Start};
+
+use crate::engine::MAX_MEMORY;
+use crate::plugin::CallLimits;
+use crate::when::When;
+
+/// A runner's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) prefix: Prefix,
+    pub(crate) topology: event::topology::StreamsConfig,
+    pub(crate) nats: config::NatsSection,
+    pub(crate) state_url: String,
+    pub(crate) drain: Duration,
+    pub(crate) handlers: Vec<Handler>,
+}
+
+/// One handler's configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Handler {
+    pub(crate) name: HandlerName,
+    pub(crate) plugin: PathBuf,
+    pub(crate) on: Vec<Pattern>,
+    pub(crate) when: Option<When>,
+    pub(crate) start: Start,
+    pub(crate) rules: Rules,
+    pub(crate) limits: CallLimits,
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) publish: Vec<String>,
+}
+
+impl Config {
+    /// Takes what a runner needs out of the file's content. `state_url` is where the state store is, with its path
+    /// already put where it belongs.
+    ///
+    /// # Errors
+    /// Everything in the handlers that the file's parser cannot know: expressions and limits, with their places.
+    pub fn new(file: &config::Config, state_url: String) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut handlers = Vec::new();
+        for handler in &file.handlers {
+            match Handler::new(file, handler) {
+                Ok(handler) => handlers.push(handler),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self {
+            prefix: file.nats.prefix.clone(),
+            topology: file.topology(),
+            nats: file.nats.clone(),
+            state_url,
+            drain: file.runner.drain,
+            handlers,
+        })
+    }
+}
+
+impl Handler {
+    fn new(file: &config::Config, handler: &config::HandlerConfig) -> Result<Self, Problem> {
+        let when = match &handler.when {
+            None => None,
+            Some(when) => Some(When::parse(&when.text).map_err(|error| {
+                file.problem_at(
+                    when.place,
+                    error.to_string(),
+                    Some("see the examples of `when` in the README".to_owned()),
+                )
+            })?),
+        };
+        if handler.memory > MAX_MEMORY {
+            let message = format!("`memory` of handler `{}` is more than {} MiB", handler.name, MAX_MEMORY >> 20);
+            return Err(file.problem_at(handler.place, message, None));
+        }
+        Ok(Self {
+            name: handler.name.clone(),
+            plugin: handler.plugin.clone(),
+            on: handler.on.clone(),
+            when,
+            start: handler.start,
+            rules: rules(handler),
+            limits: CallLimits { memory: handler.memory, timeout: handler.timeout },
+            config: handler.config.clone(),
+            publish: handler.allow.publish.clone(),
+        })
+    }
+}
+
+fn rules(handler: &config::HandlerConfig) -> Rules {
+    Rules {
+        order: match handler.order {
+            config::Order::Room => Order::Room,
+            config::Order::None => Order::None,
+        },
+        on_dead: match handler.on_dead {
+            config::OnDead::Continue => OnDead::Continue,
+            config::OnDead::Hold => OnDead::Hold,
+        },
+        concurrency: handler.concurrency,
+        retry: retry(&handler.retry),
+        bounds: Bounds::default(),
+    }
+}
+
+fn retry(retry: &config::Retry) -> Retry {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let crash_attempts: NonZeroU32 = retry.crash_attempts;
+    Retry {
+        for_ms: ms(retry.for_),
+        initial_ms: ms(retry.initial),
+        max_ms: ms(retry.max),
+        jitter: retry.jitter,
+        crash_attempts,
+    }
+}

@@ -1,0 +1,336 @@
+//! A handler's task: it feeds the handler's state machine and carries out what the machine commands.
+//!
+//! The task decides nothing. Deliveries, look-ups, invocations and commits run beside it and report through one
+//! channel; the machine in `lanes` says what comes next.
+
+mod claim;
+mod deliver;
+mod run;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lanes::{Command, CommitReply, Input, Shard};
+use service::admin::Component;
+use store::{Event, LIVE, Owner, Report};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Handler;
+use crate::filter::Filter;
+use crate::plugin::Plugin;
+use crate::shared::Shared;
+
+/// Reports that may wait for the task.
+const REPORTS: usize = 1_024;
+
+/// The wait before a failed call to the store is made again.
+const STORE_RETRY: Duration = Duration::from_millis(250);
+
+pub(crate) type MachineInput = Input<Arc<Event>, Arc<Report>>;
+type MachineCommand = Command<Arc<Event>, Arc<Report>>;
+
+/// What reaches a handler's task.
+pub(crate) enum Message {
+    /// For the machine.
+    Input(MachineInput),
+    /// A shard was claimed.
+    Claimed(Box<claim::Claimed>),
+    /// The stream of a shard is not the one that was claimed: what the epoch knows of it is void.
+    StreamChanged { shard: Shard, incarnation: u32 },
+    /// A lease was given back.
+    Released { shard: Shard },
+}
+
+/// What the task keeps of a shard that it owns.
+struct Owned {
+    owner: Owner,
+    stream: claim::Stream,
+    incarnation: u32,
+    puller: Option<JoinHandle<()>>,
+    /// One permit is one chunk that the puller may hand over.
+    credit: Arc<Semaphore>,
+    /// A chunk was let in and is not looked up yet.
+    letting_in: bool,
+}
+
+/// One handler on this runner.
+pub(crate) struct Task {
+    shared: Arc<Shared>,
+    config: Arc<Handler>,
+    filter: Arc<Filter>,
+    plugin: Plugin,
+    machine: lanes::Handler<Arc<Event>, Arc<Report>>,
+    shards: BTreeMap<Shard, Owned>,
+    jobs: JoinSet<()>,
+    reports: mpsc::Sender<Message>,
+    inbox: mpsc::Receiver<Message>,
+    releasing: usize,
+    claiming: usize,
+    /// Said to be ready when every shard was claimed: a handler that begins with what is new then misses nothing.
+    ready: Component,
+    clock: Clock,
+}
+
+/// Unix milliseconds that never go back while the process lives.
+struct Clock {
+    began: Instant,
+    began_ms: u64,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { began: Instant::now(), began_ms: crate::invoke::unix_ms() }
+    }
+
+    fn now(&self) -> u64 {
+        self.began_ms.saturating_add(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn instant(&self, at: u64) -> Instant {
+        self.began + Duration::from_millis(at.saturating_sub(self.began_ms))
+    }
+}
+
+impl Task {
+    pub(crate) fn new(shared: Arc<Shared>, config: Arc<Handler>, plugin: Plugin, ready: Component) -> Self {
+        let (reports, inbox) = mpsc::channel(REPORTS);
+        let seed = crate::invoke::unix_ms() ^ u64::from(std::process::id());
+        Self {
+            machine: lanes::Handler::new(config.rules.clone(), seed),
+            filter: Arc::new(Filter::new(config.on.clone(), config.when.clone())),
+            shared,
+            config,
+            plugin,
+            shards: BTreeMap::new(),
+            jobs: JoinSet::new(),
+            reports,
+            inbox,
+            releasing: 0,
+            claiming: 0,
+            ready,
+            clock: Clock::new(),
+        }
+    }
+
+    /// Where inputs from outside (a redrive) go.
+    pub(crate) fn sender(&self) -> mpsc::Sender<Message> {
+        self.reports.clone()
+    }
+
+    /// Runs until `shutdown`, then drains: what runs ends and is committed, leases are given back.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        for shard in self.shared.sources(&self.config.on) {
+            self.claim(shard);
+        }
+        if self.claiming == 0 {
+            self.ready.ready();
+        }
+        let mut draining = false;
+        loop {
+            let wake = self.machine.next_wake().map(|at| self.clock.instant(at));
+            tokio::select! {
+                Some(message) = self.inbox.recv() => self.receive(message, draining).await,
+                () = sleep_until(wake), if wake.is_some() => self.feed(Input::Tick).await,
+                () = shutdown.cancelled(), if !draining => {
+                    draining = true;
+                    self.feed(Input::Drain).await;
+                }
+            }
+            while self.jobs.try_join_next().is_some() {}
+            if draining && self.machine.is_drained() && self.releasing == 0 && self.claiming == 0 {
+                break;
+            }
+        }
+        for owned in self.shards.values_mut() {
+            owned.stop_pulling();
+        }
+    }
+
+    async fn receive(&mut self, message: Message, draining: bool) {
+        match message {
+            Message::Input(input) => {
+                self.note(&input);
+                self.feed(input).await;
+            }
+            Message::Claimed(claimed) => {
+                self.claiming -= 1;
+                if draining {
+                    self.release(claimed.owner);
+                } else {
+                    self.take(*claimed).await;
+                }
+                if self.claiming == 0 {
+                    self.ready.ready();
+                }
+            }
+            Message::StreamChanged { shard, incarnation } => {
+                if self.shards.get(&shard).is_some_and(|owned| owned.incarnation == incarnation) {
+                    self.feed(Input::Lost { shard }).await;
+                    self.drop_shard(shard);
+                    if !draining {
+                        self.claim(shard);
+                    }
+                }
+            }
+            Message::Released { shard } => {
+                self.releasing -= 1;
+                self.drop_shard(shard);
+            }
+        }
+    }
+
+    /// Keeps the books of what may be handed over, and counts what the machine is about to learn.
+    fn note(&mut self, input: &MachineInput) {
+        match input {
+            Input::LookedUp { shard, .. } => {
+                if let Some(owned) = self.shards.get_mut(shard) {
+                    owned.letting_in = false;
+                }
+            }
+            Input::Committed { shard, reply: CommitReply::Lost, .. } => {
+                tracing::warn!(handler = %self.config.name, shard, "lost the shard: another owner claimed it");
+                self.drop_shard(*shard);
+                self.claim(*shard);
+            }
+            Input::Quiet { shard, pending, .. } => {
+                self.shared.metrics.lag(&self.config.name, *shard, *pending);
+            }
+            _ => {}
+        }
+    }
+
+    async fn feed(&mut self, input: MachineInput) {
+        let delivered = match &input {
+            Input::Delivered { shard, .. } => Some(*shard),
+            _ => None,
+        };
+        let commands = self.machine.handle(self.clock.now(), input);
+        // A chunk whose events were all settled before needs no look-up.
+        if let Some(shard) = delivered
+            && !commands.iter().any(|command| matches!(command, Command::LookUp { shard: of, .. } if *of == shard))
+            && let Some(owned) = self.shards.get_mut(&shard)
+        {
+            owned.letting_in = false;
+        }
+        for command in commands {
+            self.carry_out(command).await;
+        }
+        self.let_in();
+        self.shared.metrics.waiting(&self.config.name, &self.machine);
+    }
+
+    /// Lets each shard's puller hand over one more chunk if the machine has room.
+    fn let_in(&mut self) {
+        for (shard, owned) in &mut self.shards {
+            if !owned.letting_in && self.machine.wants(*shard) {
+                owned.letting_in = true;
+                owned.credit.add_permits(1);
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, command: MachineCommand) {
+        match command {
+            Command::Consume { shard, epoch: _, incarnation, start } => self.consume(shard, incarnation, start),
+            Command::LookUp { shard, lookup, events } => {
+                let (store, name, reports) = self.store_call();
+                self.jobs.spawn(async move {
+                    let known = loop {
+                        match store.look_up(&name, LIVE, &events).await {
+                            Ok(known) => break known,
+                            Err(error) => wait_for_store(&name, "look events up", &error).await,
+                        }
+                    };
+                    send(&reports, Message::Input(Input::LookedUp { shard, lookup, known })).await;
+                });
+            }
+            Command::Start { shard, mark, invocations } => self.start(shard, mark, invocations).await,
+            Command::Commit(commit) => {
+                let Some(owned) = self.shards.get(&commit.shard) else { return };
+                let owner = owned.owner.clone();
+                let (store, _, reports) = self.store_call();
+                self.jobs.spawn(async move {
+                    let (shard, number) = (commit.shard, commit.commit);
+                    let reply = store.commit(&owner, commit).await;
+                    send(&reports, Message::Input(Input::Committed { shard, commit: number, reply })).await;
+                });
+            }
+            Command::Load { shard, load, key, from, limit } => {
+                let (store, name, reports) = self.store_call();
+                self.jobs.spawn(async move {
+                    let events = loop {
+                        match store.load(&name, LIVE, shard, &key, from, limit).await {
+                            Ok(events) => break events,
+                            Err(error) => wait_for_store(&name, "load parked events", &error).await,
+                        }
+                    };
+                    send(&reports, Message::Input(Input::Loaded { shard, load, key, events })).await;
+                });
+            }
+            Command::Release { shard } => {
+                if let Some(owned) = self.shards.get_mut(&shard) {
+                    owned.stop_pulling();
+                    let owner = owned.owner.clone();
+                    self.release(owner);
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, owner: Owner) {
+        self.releasing += 1;
+        let (store, name, reports) = self.store_call();
+        self.jobs.spawn(async move {
+            if let Err(error) = store.release(&owner).await {
+                let error = service::error::Chain(&error).to_string();
+                tracing::warn!(handler = %name, shard = owner.shard, error, "failed to give the lease back");
+            }
+            send(&reports, Message::Released { shard: owner.shard }).await;
+        });
+    }
+
+    fn drop_shard(&mut self, shard: Shard) {
+        if let Some(mut owned) = self.shards.remove(&shard) {
+            owned.stop_pulling();
+        }
+    }
+
+    fn store_call(&self) -> (store::Store, String, mpsc::Sender<Message>) {
+        (self.shared.store.clone(), self.config.name.to_string(), self.reports.clone())
+    }
+}
+
+impl Owned {
+    fn stop_pulling(&mut self) {
+        if let Some(puller) = self.puller.take() {
+            puller.abort();
+        }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.stop_pulling();
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// The task may be gone already; then nobody waits for the report.
+async fn send(reports: &mpsc::Sender<Message>, message: Message) {
+    let _ = reports.send(message).await;
+}
+
+async fn wait_for_store(handler: &str, what: &'static str, error: &store::Error) {
+    let error = service::error::Chain(error).to_string();
+    tracing::error!(handler, error, "failed to {what}; trying again");
+    tokio::time::sleep(STORE_RETRY).await;
+}

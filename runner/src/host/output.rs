@@ -1,0 +1,113 @@
+//! A guest's standard streams: the last part is kept, and too much of it ends the call.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
+
+/// Bytes of a stream's end that are kept for the attempt's record.
+const KEPT: usize = 16 << 10;
+
+/// Bytes that a guest may write to one stream in one call.
+const ALLOWED: usize = 1 << 20;
+
+/// Bytes that are taken from the guest in one write.
+const PERMIT: usize = 64 << 10;
+
+/// A guest went over a limit that is not its memory.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct HostLimit(pub(crate) String);
+
+/// One standard stream of one guest.
+#[derive(Clone, Debug)]
+pub(crate) struct Tail {
+    name: &'static str,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    written: usize,
+    kept: VecDeque<u8>,
+}
+
+impl Tail {
+    /// An empty stream; `name` is what errors call it.
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, state: Arc::default() }
+    }
+
+    /// What is left of it as text, or nothing if nothing was written.
+    pub(crate) fn text(&self) -> Option<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (!state.kept.is_empty()).then(|| String::from_utf8_lossy(state.kept.make_contiguous()).into_owned())
+    }
+
+    fn take(&self, bytes: &[u8]) -> Result<(), HostLimit> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.written = state.written.saturating_add(bytes.len());
+        state.kept.extend(bytes.iter().skip(bytes.len().saturating_sub(KEPT)));
+        let excess = state.kept.len().saturating_sub(KEPT);
+        state.kept.drain(..excess);
+        if state.written > ALLOWED {
+            return Err(HostLimit(format!("wrote more than {} KiB to {}", ALLOWED >> 10, self.name)));
+        }
+        Ok(())
+    }
+}
+
+impl OutputStream for Tail {
+    fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        self.take(&bytes).map_err(|limit| StreamError::Trap(limit.into()))
+    }
+
+    fn flush(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> Result<usize, StreamError> {
+        Ok(PERMIT)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Tail {
+    async fn ready(&mut self) {}
+}
+
+impl IsTerminal for Tail {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Tail {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl AsyncWrite for Tail {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.take(bytes).map(|()| bytes.len()).map_err(io::Error::other))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

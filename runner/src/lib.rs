@@ -1,0 +1,36 @@
+//! The runner: events out of JetStream, through plugins, into the state store, effects out of the outbox.
+//!
+//! The story of one event. The handler's consumer delivers it ([`handler`] and `handler/deliver.rs`); `on` and `when`
+//! judge it ([`filter`]); the state machine of the `lanes` crate decides when it runs; [`invoke`] calls the plugin in a
+//! fresh store; what came of it is committed with the progress in one transaction of the `store` crate; what the
+//! plugin published leaves through the [`outbox`] afterwards. Nothing is acknowledged to JetStream: the stream is the
+//! log, the store is the progress.
+
+mod bindings;
+mod config;
+mod control;
+mod engine;
+#[cfg(debug_assertions)]
+mod failpoint;
+mod filter;
+mod handler;
+mod host;
+mod invoke;
+mod metrics;
+mod outbox;
+mod plugin;
+mod serve;
+mod shared;
+pub mod when;
+
+pub use config::Config;
+pub use control::subject as control_subject;
+pub use engine::EngineError;
+pub use serve::{RunError, run};
+
+/// Arms the faults named in `FAILPOINTS`, for as long as the guard lives. For tests of what a dying process leaves.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn arm_failpoints() -> impl Drop {
+    fail::FailScenario::setup()
+}

@@ -1,0 +1,345 @@
+//! The outbox: what was committed to be sent is sent, in the order of its lane, until its stream has it.
+//!
+//! Rows of one handler, key and subject are a lane: one of them is unanswered at a time. Before a row is sent, the
+//! stream it goes to and that stream's last sequence are noted durably. After a crash a row with such a note is
+//! unknown: inside the stream's duplicate window it is sent again under the same id; after it, the stream is searched
+//! for the id from the noted sequence on, and the row is sent again only if it is not there.
+
+mod target;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream;
+use async_nats::jetstream::message::PublishMessage;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use service::error::Chain;
+use service::nats::{Connection, State};
+use store::{OutboxRow, Sending, Store};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::invoke::unix_ms;
+use crate::metrics::Metrics;
+use target::{Target, TargetError, Targets};
+
+/// Rows that are looked at together.
+const PAGE: u32 = 512;
+
+/// How long an acknowledgement may take before the row counts as unanswered.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The shortest and the longest wait of a lane whose send failed.
+const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+const BACKOFF_LAST: Duration = Duration::from_secs(30);
+
+/// A row is sent again unasked only if this much of the duplicate window is left.
+const WINDOW_MARGIN: Duration = Duration::from_secs(10);
+
+/// With nothing to do, the store is looked at this often all the same.
+const IDLE: Duration = Duration::from_secs(5);
+
+type Lane = (Arc<str>, Arc<str>, String);
+
+/// Sends the rows of the outbox. There is one in a process.
+pub(crate) struct Outbox {
+    store: Store,
+    connection: Connection,
+    js: jetstream::Context,
+    targets: Targets,
+    waiting: HashMap<Lane, Backoff>,
+    metrics: Metrics,
+}
+
+/// A lane whose send failed.
+struct Backoff {
+    until: Instant,
+    wait: Duration,
+}
+
+/// A row with the stream it goes to.
+struct Ready {
+    row: OutboxRow,
+    target: Target,
+}
+
+enum Answer {
+    Stored(i64),
+    Refused(OutboxRow, String),
+    Unanswered(OutboxRow, String),
+}
+
+impl Outbox {
+    pub(crate) fn new(store: Store, connection: Connection, metrics: Metrics) -> Self {
+        let js = jetstream::ContextBuilder::new().timeout(ANSWER).build(connection.client.clone());
+        Self { store, connection, targets: Targets::new(js.clone()), js, waiting: HashMap::new(), metrics }
+    }
+
+    /// Sends until `shutdown`; what is then unsent stays in the store.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let notify = self.store.outbox_notify();
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = notify.notified() => {}
+                () = tokio::time::sleep_until(self.next_look()) => {}
+                () = shutdown.cancelled() => return,
+            }
+            if !self.is_connected(&shutdown).await {
+                return;
+            }
+            if let Err(error) = self.pass(&shutdown).await {
+                tracing::error!(error = %Chain(&error), "failed to read or write the outbox; trying again");
+                tokio::time::sleep(BACKOFF_FIRST).await;
+                notify.notify_one();
+            }
+        }
+    }
+
+    fn next_look(&self) -> Instant {
+        let idle = Instant::now() + IDLE;
+        self.waiting.values().map(|backoff| backoff.until).min().map_or(idle, |until| until.min(idle))
+    }
+
+    /// A message that is published while disconnected may be sent after we gave it up, so nothing is.
+    async fn is_connected(&self, shutdown: &CancellationToken) -> bool {
+        let mut state = self.connection.state.clone();
+        tokio::select! {
+            connected = state.wait_for(|state| *state == State::Connected) => connected.is_ok(),
+            () = shutdown.cancelled() => false,
+        }
+    }
+
+    /// Goes once through all waiting rows, page by page.
+    async fn pass(&mut self, shutdown: &CancellationToken) -> Result<(), store::Error> {
+        let now = Instant::now();
+        let mut after = 0;
+        let mut blocked: HashSet<Lane> =
+            self.waiting.iter().filter(|(_, backoff)| backoff.until > now).map(|(lane, _)| lane.clone()).collect();
+        while !shutdown.is_cancelled() {
+            let page = self.store.outbox_waiting(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            let mut rest: Vec<OutboxRow> = page;
+            while !rest.is_empty() && !shutdown.is_cancelled() {
+                let (round, later) = one_of_each_lane(rest, &blocked);
+                rest = later;
+                self.round(round, &mut blocked).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one row of each lane and waits for the answers.
+    async fn round(&mut self, rows: Vec<OutboxRow>, blocked: &mut HashSet<Lane>) -> Result<(), store::Error> {
+        let (ready, refused) = self.find_targets(rows).await;
+        let (ready, stored) = self.settle_unknown(ready).await;
+        let noted: Vec<Sending> = ready
+            .iter()
+            .map(|ready| Sending {
+                id: ready.row.id,
+                stream: ready.target.stream.clone(),
+                last_seq: ready.row.sent.as_ref().map_or(ready.target.last_seq, |sent| sent.last_seq),
+            })
+            .collect();
+        if !noted.is_empty() {
+            self.store.outbox_sending(&noted, unix_ms()).await?;
+        }
+        let sends: FuturesUnordered<_> = ready.into_iter().map(|ready| send(&self.js, ready)).collect();
+        let mut answers: Vec<Answer> = sends.collect().await;
+        answers.extend(refused);
+        answers.extend(stored.into_iter().map(Answer::Stored));
+        self.note(answers, blocked).await
+    }
+
+    async fn note(&mut self, answers: Vec<Answer>, blocked: &mut HashSet<Lane>) -> Result<(), store::Error> {
+        let (mut stored, mut refused, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
+        for answer in answers {
+            match answer {
+                Answer::Stored(id) => stored.push(id),
+                Answer::Refused(row, error) => refused.push((row.id, self.hold_back(row, error, blocked))),
+                Answer::Unanswered(row, error) => unanswered.push((row.id, self.hold_back(row, error, blocked))),
+            }
+        }
+        self.metrics.sent(stored.len());
+        self.metrics.send_failed(refused.len() + unanswered.len());
+        if !stored.is_empty() {
+            self.store.outbox_sent(&stored).await?;
+        }
+        if !refused.is_empty() {
+            self.store.outbox_failed(&refused).await?;
+        }
+        if !unanswered.is_empty() {
+            self.store.outbox_unanswered(&unanswered).await?;
+        }
+        let now = Instant::now();
+        self.waiting.retain(|lane, backoff| backoff.until > now || blocked.contains(lane));
+        Ok(())
+    }
+
+    fn hold_back(&mut self, row: OutboxRow, error: String, blocked: &mut HashSet<Lane>) -> String {
+        let lane = lane_of(&row);
+        let wait = self.waiting.get(&lane).map_or(BACKOFF_FIRST, |backoff| (backoff.wait * 2).min(BACKOFF_LAST));
+        if row.tries == 0 || wait >= BACKOFF_LAST {
+            tracing::warn!(handler = %row.handler, subject = row.subject, id = row.msg_id, error,
+                "failed to send a message; its lane waits, others go on");
+        }
+        blocked.insert(lane.clone());
+        self.waiting.insert(lane, Backoff { until: Instant::now() + wait, wait });
+        error
+    }
+
+    async fn find_targets(&mut self, rows: Vec<OutboxRow>) -> (Vec<Ready>, Vec<Answer>) {
+        let subjects: HashSet<String> = rows.iter().map(|row| row.subject.clone()).collect();
+        let found = self.targets.find(subjects).await;
+        let (mut ready, mut refused) = (Vec::new(), Vec::new());
+        for row in rows {
+            match found.get(&row.subject) {
+                Some(Ok(target)) => ready.push(Ready { row, target: target.clone() }),
+                // A row whose send was never answered stays unknown until its stream can be asked.
+                Some(Err(error)) if row.sent.is_some() => refused.push(Answer::Unanswered(row, error.clone())),
+                Some(Err(error)) => refused.push(Answer::Refused(row, error.clone())),
+                None => refused.push(Answer::Refused(row, TargetError::Unknown.to_string())),
+            }
+        }
+        (ready, refused)
+    }
+
+    /// Splits off the rows that their stream turns out to have already.
+    async fn settle_unknown(&mut self, ready: Vec<Ready>) -> (Vec<Ready>, Vec<i64>) {
+        let now = unix_ms();
+        let (unknown, mut send): (Vec<Ready>, Vec<Ready>) =
+            ready.into_iter().partition(|ready| must_ask(&ready.row, &ready.target, now));
+        if unknown.is_empty() {
+            return (send, Vec::new());
+        }
+        let mut stored = Vec::new();
+        for (stream, from) in oldest_notes(&unknown) {
+            match self.targets.ids_since(&stream, from).await {
+                Ok(ids) => {
+                    stored.extend(
+                        unknown
+                            .iter()
+                            .filter(|ready| ready.target.stream == stream && ids.contains(&ready.row.msg_id))
+                            .map(|ready| ready.row.id),
+                    );
+                }
+                Err(error) => {
+                    tracing::warn!(stream, error = %Chain(&error),
+                        "cannot tell whether messages arrived before a crash; they are sent again");
+                }
+            }
+        }
+        send.extend(unknown.into_iter().filter(|ready| !stored.contains(&ready.row.id)));
+        (send, stored)
+    }
+}
+
+/// Whether only the stream can tell if the row is in it: it was sent unanswered, and its id may be forgotten.
+fn must_ask(row: &OutboxRow, target: &Target, now: u64) -> bool {
+    row.sent.as_ref().is_some_and(|sent| {
+        let age = Duration::from_millis(now.saturating_sub(sent.at_ms));
+        age + WINDOW_MARGIN > target.duplicate_window
+    })
+}
+
+fn oldest_notes(unknown: &[Ready]) -> HashMap<String, u64> {
+    let mut oldest: HashMap<String, u64> = HashMap::new();
+    for ready in unknown {
+        // A note about another stream says nothing of this one.
+        let from = match &ready.row.sent {
+            Some(sent) if sent.stream == ready.target.stream => sent.last_seq,
+            _ => 0,
+        };
+        let entry = oldest.entry(ready.target.stream.clone()).or_insert(from);
+        *entry = (*entry).min(from);
+    }
+    oldest
+}
+
+fn lane_of(row: &OutboxRow) -> Lane {
+    (row.handler.clone(), row.key.clone(), row.subject.clone())
+}
+
+/// The first row of each lane that is not blocked, and the other rows of such lanes.
+fn one_of_each_lane(rows: Vec<OutboxRow>, blocked: &HashSet<Lane>) -> (Vec<OutboxRow>, Vec<OutboxRow>) {
+    let mut seen = HashSet::new();
+    rows.into_iter().filter(|row| !blocked.contains(&lane_of(row))).partition(|row| seen.insert(lane_of(row)))
+}
+
+async fn send(js: &jetstream::Context, ready: Ready) -> Answer {
+    let row = ready.row;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &row.headers {
+        let (Ok(name), Ok(value)) = (name.parse::<async_nats::HeaderName>(), value.parse::<async_nats::HeaderValue>())
+        else {
+            return Answer::Refused(row.clone(), format!("header `{name}` cannot be sent"));
+        };
+        headers.append(name, value);
+    }
+    let message = PublishMessage::build()
+        .payload(row.body.clone())
+        .headers(headers)
+        .message_id(&row.msg_id)
+        .expected_stream(&ready.target.stream);
+    let published = async { js.send_publish(row.subject.clone(), message).await?.await };
+    match tokio::time::timeout(ANSWER, published).await {
+        Ok(Ok(_)) => Answer::Stored(row.id),
+        Ok(Err(error)) => {
+            use jetstream::context::PublishErrorKind as Kind;
+            let text = Chain(&error).to_string();
+            match error.kind() {
+                Kind::TimedOut | Kind::BrokenPipe => Answer::Unanswered(row, text),
+                _ => Answer::Refused(row, text),
+            }
+        }
+        Err(_) => Answer::Unanswered(row, format!("not acknowledged within {} s", ANSWER.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Sent;
+
+    use super::*;
+
+    fn row(id: i64, key: &str, sent: Option<Sent>) -> OutboxRow {
+        OutboxRow {
+            id,
+            handler: "h".into(),
+            key: key.into(),
+            subject: "s".to_owned(),
+            msg_id: id.to_string(),
+            headers: Vec::new(),
+            body: bytes::Bytes::new(),
+            queued_at: 0,
+            sent,
+            tries: 0,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn a_round_takes_the_first_row_of_each_lane_and_none_of_a_blocked_one() {
+        let rows = vec![row(1, "a", None), row(2, "a", None), row(3, "b", None), row(4, "c", None)];
+        let blocked = HashSet::from([lane_of(&row(0, "c", None))]);
+        let (first, later) = one_of_each_lane(rows, &blocked);
+        assert_eq!(first.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(later.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn an_unanswered_row_is_asked_about_unless_the_window_surely_knows_its_id() {
+        let target =
+            |seconds| Target { stream: "S".to_owned(), duplicate_window: Duration::from_secs(seconds), last_seq: 9 };
+        let sent = Some(Sent { at_ms: 1_000_000, stream: "S".to_owned(), last_seq: 4 });
+        for (window, now, asked) in
+            [(120, 1_000_000, false), (120, 1_100_000, false), (120, 1_111_000, true), (0, 1_000_000, true)]
+        {
+            assert_eq!(must_ask(&row(1, "a", sent.clone()), &target(window), now), asked, "{window} {now}");
+        }
+        assert!(!must_ask(&row(1, "a", None), &target(0), 0), "a row that was never sent is not unknown");
+    }
+}

@@ -1,0 +1,65 @@
+//! The plugin lifetime: a component that was judged, compiled and linked once, and what it is granted.
+//!
+//! A [`Generation`] never changes. A new file makes a new one; invocations that began on the old one end on it.
+
+pub(crate) mod activate;
+pub(crate) mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::bindings::PluginPre;
+use crate::host::Host;
+
+/// What one handler's guest may do. Nothing is granted that is not in here.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Grants {
+    /// The handler's `config`.
+    pub(crate) config: BTreeMap<String, String>,
+    /// Subject patterns of `allow.publish`.
+    pub(crate) publish: Vec<String>,
+    /// Bytes of one message, headers included: what the server takes.
+    pub(crate) max_message: usize,
+}
+
+/// The limits of one invocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallLimits {
+    /// Bytes of memory.
+    pub(crate) memory: u64,
+    /// From the call to its end.
+    pub(crate) timeout: Duration,
+}
+
+/// One version of a handler's plugin, ready to run.
+pub(crate) struct Generation {
+    pub(crate) pre: PluginPre<Host>,
+    /// SHA-256 of the component, in hex.
+    pub(crate) digest: Arc<str>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) limits: CallLimits,
+}
+
+/// The plugin of a handler: the generation that serves now.
+#[derive(Clone)]
+pub(crate) struct Plugin {
+    current: Arc<ArcSwap<Generation>>,
+}
+
+impl Plugin {
+    pub(crate) fn new(first: Generation) -> Self {
+        Self { current: Arc::new(ArcSwap::from_pointee(first)) }
+    }
+
+    /// The generation that serves now; the caller may keep it to the end of its invocation.
+    pub(crate) fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    pub(crate) fn swap(&self, next: Generation) {
+        self.current.store(Arc::new(next));
+    }
+}

@@ -1,0 +1,234 @@
+//! The process lifetime of a runner: connect, open, start every handler, drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream;
+use event::topology;
+use service::admin::{Component, Health};
+use service::error::Chain;
+use service::nats::{Connection, FirstConnect, ServerError, State, StreamError};
+use store::Store;
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Handler};
+use crate::control::{Control, Handlers};
+use crate::engine::{Engine, EngineError};
+use crate::handler::Task;
+use crate::metrics::Metrics;
+use crate::outbox::Outbox;
+use crate::plugin::activate::Activator;
+use crate::plugin::watch::Watched;
+use crate::plugin::{Grants, Plugin};
+use crate::shared::Shared;
+
+/// The wait before NATS is asked again at start.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often the metrics of the store are read.
+const STATISTICS: Duration = Duration::from_secs(5);
+
+/// Room that a message's headers and the protocol need beside its body.
+const MESSAGE_ROOM: usize = 64 << 10;
+
+/// A runner could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// NATS credentials or address are unusable.
+    #[error("failed to connect to NATS")]
+    Connect(#[source] service::nats::ConnectError),
+    /// The server cannot be used.
+    #[error("the NATS server cannot be used")]
+    Server(#[source] ServerError),
+    /// A stream is not as it must be.
+    #[error("the streams are not as they must be")]
+    Streams(#[source] StreamError),
+    /// The state store cannot be used.
+    #[error("failed to open the state store")]
+    Store(#[source] store::OpenError),
+    /// The engine cannot be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The host interfaces cannot be linked.
+    #[error("failed to link the host interfaces")]
+    Linker(#[source] wasmtime::Error),
+}
+
+/// Runs until `shutdown`, then drains. Ready, in `health`, when every handler has claimed its shards or was refused with
+/// a reason.
+///
+/// # Errors
+/// If it cannot start. Later failures are retried and reported, and end nothing.
+pub async fn run(
+    config: Config,
+    health: Health,
+    metrics: &service::admin::Metrics,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
+    let ready = health.component("runner");
+    let metrics = Metrics::register(metrics);
+    let store = Store::open(&config.state_url, &config.prefix).await.map_err(RunError::Store)?;
+    let connection = connect(&config, "roomwire-runner").await?;
+    service::nats::watch_health(&connection, health.component("nats (runner)"), shutdown.clone());
+    let effects = connect(&config, "roomwire-effects").await?;
+    let js = jetstream::new(connection.client.clone());
+    tokio::select! {
+        prepared = prepare(&config, &connection, &js, &ready) => prepared?,
+        () = shutdown.cancelled() => return Ok(()),
+    }
+    let engine = Engine::new()?;
+    let activator = Activator::new(engine.clone()).map_err(RunError::Linker)?;
+    let max_message = connection.client.server_info().max_payload.saturating_sub(MESSAGE_ROOM);
+    let shared = Arc::new(Shared {
+        connection,
+        js,
+        store: store.clone(),
+        engine,
+        metrics: metrics.clone(),
+        prefix: config.prefix.clone(),
+        shards: config.topology.shards,
+        runner: format!("pid {} since {}", std::process::id(), jiff::Timestamp::now()),
+        lone: Arc::new(RwLock::new(())),
+    });
+    let configs: Arc<[Arc<Handler>]> = config.handlers.iter().cloned().map(Arc::new).collect();
+    let handlers = Handlers::default();
+    // What other tasks depend on outlives the handlers: the outbox sends what the drain commits.
+    let (background, mut beside) = (CancellationToken::new(), JoinSet::new());
+    let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone() };
+    beside.spawn(control.run(background.clone()));
+    beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
+    beside.spawn(statistics(store.clone(), metrics, background.clone()));
+    let mut serving = JoinSet::new();
+    for config in configs.iter() {
+        let grants = Arc::new(Grants { config: config.config.clone(), publish: config.publish.clone(), max_message });
+        let watched = Watched::new(config.plugin.clone(), grants, config.limits);
+        let slot = Slot {
+            shared: shared.clone(),
+            config: config.clone(),
+            activator: activator.clone(),
+            handlers: handlers.clone(),
+        };
+        let judged = health.component(&format!("handler {}", config.name));
+        serving.spawn(slot.run(watched, judged, shutdown.clone()));
+    }
+    ready.ready();
+    shutdown.cancelled().await;
+    let drained = async { while serving.join_next().await.is_some() {} };
+    if tokio::time::timeout(config.drain, drained).await.is_err() {
+        tracing::warn!("invocations were still running when the drain's time was over; they will run again");
+    }
+    background.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(5), async { while beside.join_next().await.is_some() {} }).await;
+    store.close().await;
+    Ok(())
+}
+
+async fn connect(config: &Config, name: &str) -> Result<Connection, RunError> {
+    service::nats::connect(&config.nats, name, FirstConnect::Retry).await.map_err(RunError::Connect)
+}
+
+/// Waits for NATS, then sees to the streams. What is wrong with them for good ends the start.
+async fn prepare(
+    config: &Config,
+    connection: &Connection,
+    js: &jetstream::Context,
+    ready: &Component,
+) -> Result<(), RunError> {
+    let mut specs = topology::events_streams(&config.topology);
+    specs.push(topology::dead_stream(&config.topology));
+    loop {
+        let mut state = connection.state.clone();
+        if *state.borrow() != State::Connected {
+            ready.unready("waiting for NATS");
+            if state.wait_for(|state| *state == State::Connected).await.is_err() {
+                return Ok(());
+            }
+        }
+        let server = service::nats::check_server(&connection.client, 0).await.map_err(RunError::Server);
+        let done = match server {
+            Ok(()) => service::nats::ensure_streams(js, &specs).await.map_err(RunError::Streams),
+            error => error,
+        };
+        match done {
+            Ok(()) => return Ok(()),
+            Err(error) if is_passing(&error) || *connection.state.borrow() != State::Connected => {
+                let text = Chain(&error).to_string();
+                tracing::warn!(error = text, "NATS is not ready; trying again");
+                ready.unready(&text);
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_passing(error: &RunError) -> bool {
+    match error {
+        RunError::Streams(error) => matches!(error, StreamError::LookUp { .. } | StreamError::Create { .. }),
+        RunError::Server(error) => matches!(error, ServerError::NotConnected),
+        _ => false,
+    }
+}
+
+async fn statistics(store: Store, metrics: Metrics, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match (store.books().await, store.counts().await) {
+            (Ok(books), Ok(counts)) => metrics.stored(&books, &counts),
+            (Err(error), _) | (_, Err(error)) => tracing::warn!(error = %Chain(&error), "failed to read the books"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(STATISTICS) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}
+
+/// One handler's place in the runner: its plugin may still be missing, its task runs once there is one.
+struct Slot {
+    shared: Arc<Shared>,
+    config: Arc<Handler>,
+    activator: Activator,
+    handlers: Handlers,
+}
+
+impl Slot {
+    async fn run(self, mut watched: Watched, judged: Component, shutdown: CancellationToken) {
+        let mut plugin: Option<Plugin> = None;
+        let mut task = JoinSet::new();
+        loop {
+            match watched.activate(&self.activator).await {
+                Ok(generation) => {
+                    tracing::info!(handler = %self.config.name, digest = %generation.digest, "plugin activated");
+                    self.shared.metrics.activated(&self.config.name, true);
+                    if let Some(plugin) = &plugin {
+                        plugin.swap(generation);
+                    } else {
+                        let first = Plugin::new(generation);
+                        let handler =
+                            Task::new(self.shared.clone(), self.config.clone(), first.clone(), judged.clone());
+                        self.handlers.add(self.config.name.as_str(), handler.sender());
+                        task.spawn(handler.run(shutdown.clone()));
+                        plugin = Some(first);
+                    }
+                }
+                Err(error) => {
+                    let serving =
+                        if plugin.is_some() { "the old one serves on" } else { "its events wait in the stream" };
+                    let error = Chain(&error).to_string();
+                    tracing::error!(handler = %self.config.name, error, "plugin refused; {serving}");
+                    self.shared.metrics.activated(&self.config.name, false);
+                    // Its own trouble: neither its neighbours nor the receiver in the same process are unready for it.
+                    if plugin.is_none() {
+                        judged.ready();
+                    }
+                }
+            }
+            if !watched.changed(&shutdown).await {
+                break;
+            }
+        }
+        while task.join_next().await.is_some() {}
+    }
+}
