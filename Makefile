@@ -11,7 +11,7 @@ help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## Build everything and start `roomwire up --demo $(ARGS)`
-	@nats=$$(scripts/tools) && scripts/plugins && \
+	@nats=$$(scripts/tools) && scripts/plugins ready-made && \
 	echo "==> building roomwire (the first time takes some minutes)" >&2 && \
 	cargo build --release --locked --bins && \
 	ROOMWIRE_NATS_SERVER=$$nats exec $(TARGET_DIR)/release/roomwire up --demo $(ARGS)

@@ -204,19 +204,21 @@ impl Control {
             }
             _ => return Err(Refused::NothingNamed),
         };
+        let mut deaths = Vec::with_capacity(wanted.len());
         for (handler, id) in &wanted {
-            self.send_back(handler, id).await?;
+            deaths.push(self.send_back(handler, id).await?);
         }
         let mut redriven = Vec::new();
-        for (handler, id) in &wanted {
-            if self.is_back(handler, id).await? {
+        for ((handler, id), death) in wanted.iter().zip(deaths) {
+            if self.is_back(handler, id, death).await? {
                 redriven.push(json!({"handler": handler, "id": id}));
             }
         }
         Ok(json!({"ok": true, "redriven": redriven}))
     }
 
-    async fn send_back(&self, handler: &str, id: &str) -> Result<(), Refused> {
+    /// Asks the handler to take a letter back, and returns which death of the event it is.
+    async fn send_back(&self, handler: &str, id: &str) -> Result<u32, Refused> {
         let sender = self.handlers.get(handler).ok_or_else(|| Refused::NoHandler(handler.to_owned()))?;
         let letter = self.shared.store.dead_event(handler, id).await.map_err(Refused::Store)?;
         let letter = letter.ok_or_else(|| Refused::NotDead(id.to_owned()))?;
@@ -229,13 +231,15 @@ impl Control {
             made: letter.made,
             event: letter.event,
         };
-        sender.send(Message::Input(input)).await.map_err(|_| Refused::NoHandler(handler.to_owned()))
+        sender.send(Message::Input(input)).await.map_err(|_| Refused::NoHandler(handler.to_owned()))?;
+        Ok(letter.n)
     }
 
-    /// Waits until the letter is no longer dead in the store.
-    async fn is_back(&self, handler: &str, id: &str) -> Result<bool, Refused> {
+    /// Waits until this death is no longer the last word in the store. The event may have died again at once.
+    async fn is_back(&self, handler: &str, id: &str, death: u32) -> Result<bool, Refused> {
         let back = async {
-            while self.shared.store.dead_event(handler, id).await.map_err(Refused::Store)?.is_some() {
+            let last = || self.shared.store.dead_event(handler, id);
+            while last().await.map_err(Refused::Store)?.is_some_and(|letter| letter.n == death) {
                 tokio::time::sleep(REDRIVE_LOOK).await;
             }
             Ok(())

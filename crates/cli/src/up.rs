@@ -6,7 +6,7 @@ mod parts;
 mod supply;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -63,6 +63,9 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     runner_config(&config, &state)?;
     let data = DataFolder::open(&globals.data)?;
     let listeners = Listeners::open(&flags, &config).await?;
+    if let Some(path) = &flags.ready_file {
+        forget(path)?;
+    }
     let mut supply = Supply::open(&data, &config).await?;
     config.nats.url = Some(supply.url());
 
@@ -85,6 +88,16 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     drop(serving);
     supply.stop().await;
     result
+}
+
+/// The ready file of an earlier run would say that this one is ready.
+fn forget(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot replace the ready file {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn runner_config(config: &Config, state: &str) -> Result<runner::Config, ConfigError> {

@@ -31,15 +31,17 @@ pub(crate) fn line(sheet: &mut Sheet, row: &Row, attempt: u32, report: &Report, 
         .opt_text(report.logs.as_deref());
 }
 
+pub(crate) const INSERT: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    insert or replace into attempts (handler_id, run, shard, project, created, event_id, attempt, seq,
+        started_at, duration_us, plugin_id, peak_memory, outcome, error, backtrace, stderr, logs)
+    select ?3, ?4, ?5, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5,
+        v ->> 6, v ->> 7, v ->> 8, v ->> 9, v ->> 10, v ->> 11, v ->> 12,
+        v ->> 13
+    from rows";
+
 /// A commit that is sent again after its answer was lost may bring an attempt that stands already: the same one.
 pub(crate) async fn insert(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    const INSERT: &str = "
-        insert or replace into attempts (handler_id, run, shard, project, created, event_id, attempt, seq,
-            started_at, duration_us, plugin_id, peak_memory, outcome, error, backtrace, stderr, logs)
-        select ?3, ?4, ?5, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
-            value ->> 13
-        from json_each(?1)";
     sheet.run(conn, scope, INSERT).await.map(drop)
 }
 
@@ -48,11 +50,13 @@ pub(crate) fn retrying_line(sheet: &mut Sheet, row: &Row, attempts: AttemptState
     attempt_fields(sheet.row().nat(row.seq), attempts);
 }
 
+pub(crate) const PUT: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    insert or replace into retrying (handler_id, run, shard, seq, made, crashes, retries, first_at, next_at)
+    select ?3, ?4, ?5, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5
+    from rows";
+
 pub(crate) async fn put_retrying(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    const PUT: &str = "
-        insert or replace into retrying (handler_id, run, shard, seq, made, crashes, retries, first_at, next_at)
-        select ?3, ?4, ?5, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-        from json_each(?1)";
     sheet.run(conn, scope, PUT).await.map(drop)
 }
 

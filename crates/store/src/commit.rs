@@ -100,12 +100,7 @@ impl From<sqlx::Error> for Unwritten {
 }
 
 /// Writes rows and what follows from them, with a number of statements that does not grow with theirs.
-pub(crate) async fn write(
-    desk: &mut Desk,
-    scope: &Scope,
-    prefix: &Prefix,
-    rows: &[&Row],
-) -> Result<(), Unwritten> {
+pub(crate) async fn write(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<(), Unwritten> {
     for row in rows {
         if let Some(report) = report_of(row) {
             desk.names.plugin(&mut desk.conn, &report.digest).await?;
@@ -113,8 +108,7 @@ pub(crate) async fn write(
     }
     let dying: Vec<(u64, &Row)> =
         (0..).zip(rows.iter().copied()).filter(|(_, row)| matches!(row.change, Change::Dead { .. })).collect();
-    let deaths =
-        if dying.is_empty() { HashMap::new() } else { dead::deaths(&dying, &mut desk.conn, scope).await? };
+    let deaths = if dying.is_empty() { HashMap::new() } else { dead::deaths(&dying, &mut desk.conn, scope).await? };
     let mut sheets = Sheets::default();
     for (place, row) in (0_u64..).zip(rows.iter().copied()) {
         let plugin = report_of(row).and_then(|report| desk.names.known_plugin(&report.digest));

@@ -25,12 +25,7 @@ pub(crate) enum Conflicts {
 }
 
 /// Takes the commit back and finds the rows that it failed for.
-pub(crate) async fn find(
-    desk: &mut Desk,
-    scope: &Scope,
-    prefix: &Prefix,
-    rows: &[&Row],
-) -> Result<Conflicts, Failure> {
+pub(crate) async fn find(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<Conflicts, Failure> {
     // What was written of the commit must not be taken for what stood in its way.
     execute(&mut desk.conn, "rollback to work").await?;
     desk.names.forget();
@@ -90,12 +85,7 @@ fn against(row: &Row, found: Standing) -> Option<ConflictKind> {
 }
 
 /// Nothing stands in the way, so a row is wrong in itself: each one is tried alone.
-async fn one_by_one(
-    desk: &mut Desk,
-    scope: &Scope,
-    prefix: &Prefix,
-    rows: &[&Row],
-) -> Result<Vec<Conflict>, Failure> {
+async fn one_by_one(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<Vec<Conflict>, Failure> {
     let mut conflicts = Vec::new();
     for row in rows {
         execute(&mut desk.conn, "savepoint probe").await?;

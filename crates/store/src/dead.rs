@@ -64,14 +64,16 @@ pub(crate) fn line(sheet: &mut Sheet, entry: Entry<'_>, first_at: u64) {
         .bytes(&event.body);
 }
 
+pub(crate) const INSERT: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    insert into dead (handler_id, run, shard, died_at, project, created, event_id, n, seq, lane, kind, key, cause,
+        message, made, first_at, plugin_id, received_at, headers, body)
+    select ?3, ?4, ?5, ?6, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5,
+        v ->> 6, v ->> 7, v ->> 8, v ->> 9, v ->> 10, v ->> 11, v ->> 12,
+        v ->> 13, v ->> 14, substr(?2, v ->> 15, v ->> 16)
+    from rows";
+
 pub(crate) async fn insert(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    const INSERT: &str = "
-        insert into dead (handler_id, run, shard, died_at, project, created, event_id, n, seq, lane, kind, key, cause,
-            message, made, first_at, plugin_id, received_at, headers, body)
-        select ?3, ?4, ?5, ?6, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
-            value ->> 13, value ->> 14, substr(?2, value ->> 15, value ->> 16)
-        from json_each(?1)";
     sheet.run(conn, scope, INSERT).await.map(drop)
 }
 
@@ -80,16 +82,26 @@ pub(crate) fn redriven_line(sheet: &mut Sheet, row: &Row) {
     sheet.row().text(&row.identity.project).int(row.identity.created).text(&row.identity.id);
 }
 
+pub(crate) const REDRIVE: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    update dead set redriven_at = ?6 where redriven_at is null and id in (
+        select d.id from rows cross join dead as d
+        where d.handler_id = ?3 and d.run = ?4 and d.project = v ->> 0 and d.created = v ->> 1
+            and d.event_id = v ->> 2
+    )";
+
 /// Notes when events were sent back; their rows stay as history.
 pub(crate) async fn redrive(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    const REDRIVE: &str = "
-        update dead set redriven_at = ?6 where redriven_at is null and id in (
-            select d.id from json_each(?1) as v cross join dead as d
-            where d.handler_id = ?3 and d.run = ?4 and d.project = v.value ->> 0 and d.created = v.value ->> 1
-                and d.event_id = v.value ->> 2
-        )";
     sheet.run(conn, scope, REDRIVE).await.map(drop)
 }
+
+pub(crate) const DEATHS: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    select v ->> 0 as place, max(d.n) as n
+    from rows cross join dead as d
+    where d.handler_id = ?2 and d.run = ?3 and d.project = v ->> 1 and d.created = v ->> 2
+        and d.event_id = v ->> 3
+    group by place";
 
 /// How often each of these rows has died before, by their place in the list; those that never did are left out.
 pub(crate) async fn deaths(
@@ -97,12 +109,6 @@ pub(crate) async fn deaths(
     conn: &mut SqliteConnection,
     scope: &Scope,
 ) -> Result<HashMap<u64, u32>, sqlx::Error> {
-    const DEATHS: &str = "
-        select v.value ->> 0 as place, max(d.n) as n
-        from json_each(?1) as v cross join dead as d
-        where d.handler_id = ?2 and d.run = ?3 and d.project = v.value ->> 1 and d.created = v.value ->> 2
-            and d.event_id = v.value ->> 3
-        group by place";
     let mut sheet = Sheet::default();
     for (place, row) in rows {
         let identity = &row.identity;

@@ -8,7 +8,9 @@ use lanes::Shard;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL is not one of SQLite.
-    #[error("the state store `{url}` is not supported: write `sqlite:` and the path of a file, such as `sqlite:state.db`")]
+    #[error(
+        "the state store `{url}` is not supported: write `sqlite:` and the path of a file, such as `sqlite:state.db`"
+    )]
     Url {
         /// The URL.
         url: String,

@@ -25,6 +25,17 @@ impl State {
             Self::Dead => 5,
         }
     }
+
+    /// The word for a code.
+    pub(crate) fn word(code: i64) -> &'static str {
+        match code {
+            1 => "done",
+            2 => "skipped",
+            3 => "filtered",
+            4 => "parked",
+            _ => "dead",
+        }
+    }
 }
 
 impl From<Settled> for State {
@@ -69,31 +80,35 @@ pub(crate) fn line(sheet: &mut Sheet, entry: Entry<'_>, was: Option<State>) {
         .opt_int(was.map(State::code));
 }
 
+pub(crate) const INSERT: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    insert into ledger (handler_id, run, shard, settled_at, project, created, event_id, seq, state, attempt,
+        plugin_id, duration_us, peak_memory, note)
+    select ?3, ?4, ?5, ?6, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5,
+        v ->> 6, v ->> 7, v ->> 8, v ->> 9
+    from rows";
+
 /// Inserts plainly: an identity that is there already refuses the whole commit, so that no effect goes out twice.
 pub(crate) async fn insert(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    const INSERT: &str = "
-        insert into ledger (handler_id, run, shard, settled_at, project, created, event_id, seq, state, attempt,
-            plugin_id, duration_us, peak_memory, note)
-        select ?3, ?4, ?5, ?6, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7, value ->> 8, value ->> 9
-        from json_each(?1)";
     sheet.run(conn, scope, INSERT).await.map(drop)
 }
 
+pub(crate) const CHANGE: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    update ledger
+    set settled_at = ?6, seq = v.seq, state = v.state, attempt = v.attempt, plugin_id = v.plugin_id,
+        duration_us = v.duration_us, peak_memory = v.peak_memory, note = v.note
+    from (
+        select v ->> 0 as project, v ->> 1 as created, v ->> 2 as event_id, v ->> 3 as seq,
+            v ->> 4 as state, v ->> 5 as attempt, v ->> 6 as plugin_id, v ->> 7 as duration_us,
+            v ->> 8 as peak_memory, v ->> 9 as note, v ->> 10 as was
+        from rows
+    ) as v
+    where ledger.handler_id = ?3 and ledger.run = ?4 and ledger.project = v.project
+        and ledger.created = v.created and ledger.event_id = v.event_id and ledger.state = v.was";
+
 /// Changes entries that are in the state they must have had; says whether that was so of all of them.
 pub(crate) async fn change(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<bool, sqlx::Error> {
-    const CHANGE: &str = "
-        update ledger
-        set settled_at = ?6, seq = v.seq, state = v.state, attempt = v.attempt, plugin_id = v.plugin_id,
-            duration_us = v.duration_us, peak_memory = v.peak_memory, note = v.note
-        from (
-            select value ->> 0 as project, value ->> 1 as created, value ->> 2 as event_id, value ->> 3 as seq,
-                value ->> 4 as state, value ->> 5 as attempt, value ->> 6 as plugin_id, value ->> 7 as duration_us,
-                value ->> 8 as peak_memory, value ->> 9 as note, value ->> 10 as was
-            from json_each(?1)
-        ) as v
-        where ledger.handler_id = ?3 and ledger.run = ?4 and ledger.project = v.project
-            and ledger.created = v.created and ledger.event_id = v.event_id and ledger.state = v.was";
     let rows = sheet.rows();
     Ok(sheet.run(conn, scope, CHANGE).await? == rows)
 }
@@ -107,6 +122,13 @@ pub(crate) struct Standing {
     pub(crate) state: i64,
 }
 
+pub(crate) const FIND: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    select v ->> 0 as asked, l.seq as seq, l.state as state
+    from rows cross join ledger as l
+    where l.handler_id = ?2 and l.run = ?3 and l.project = v ->> 1 and l.created = v ->> 2
+        and l.event_id = v ->> 3";
+
 /// Looks identities up, each under a number of the asker's.
 pub(crate) async fn standing<'a>(
     conn: &mut SqliteConnection,
@@ -115,11 +137,6 @@ pub(crate) async fn standing<'a>(
     identities: impl IntoIterator<Item = (u64, &'a Identity)>,
 ) -> Result<Vec<Standing>, sqlx::Error> {
     // The cross join keeps the order of the loops: one search of the ledger an identity.
-    const FIND: &str = "
-        select v.value ->> 0 as asked, l.seq as seq, l.state as state
-        from json_each(?1) as v cross join ledger as l
-        where l.handler_id = ?2 and l.run = ?3 and l.project = v.value ->> 1 and l.created = v.value ->> 2
-            and l.event_id = v.value ->> 3";
     let mut sheet = Sheet::default();
     for (asked, identity) in identities {
         sheet.row().nat(asked).text(&identity.project).int(identity.created).text(&identity.id);

@@ -122,6 +122,8 @@ pub struct DeadEvent {
     pub identity: Identity,
     /// Attempts made before it died.
     pub made: u32,
+    /// Which death of this event it is, from 1.
+    pub n: u32,
     /// The event.
     pub event: Arc<Event>,
 }
@@ -203,7 +205,7 @@ pub(crate) async fn dead_event(
     event_id: &str,
 ) -> Result<Option<DeadEvent>, sqlx::Error> {
     const FIND: &str = "
-        select run, shard, seq, project, created, event_id, kind, key, made, received_at, headers, body
+        select run, shard, seq, project, created, event_id, kind, key, made, n, received_at, headers, body
         from dead
         where handler_id = (select id from handlers where name = ?1) and event_id = ?2 and redriven_at is null
         order by died_at desc, id desc limit 1";
@@ -217,6 +219,7 @@ pub(crate) async fn dead_event(
         seq: event.seq,
         identity: event.identity.clone(),
         made: row.try_get("made")?,
+        n: row.try_get("n")?,
         event: Arc::new(event),
     }))
 }

@@ -86,7 +86,7 @@ pub(crate) fn effect_id(scope: &Scope, project: &str, event_id: &str, index: usi
 }
 
 pub(crate) fn line(sheet: &mut Sheet, message: Message<'_>) {
-    let headers = serde_json::Value::from_iter(message.headers.iter().map(|(name, value)| vec![&**name, &**value]));
+    let headers: serde_json::Value = message.headers.iter().map(|(name, value)| vec![&**name, &**value]).collect();
     sheet
         .row()
         .text(message.key)
@@ -96,25 +96,24 @@ pub(crate) fn line(sheet: &mut Sheet, message: Message<'_>) {
         .bytes(message.body);
 }
 
+pub(crate) const INSERT: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    insert into outbox (handler_id, run, queued_at, key, subject, msg_id, headers, body)
+    select ?3, ?4, ?6, v ->> 0, v ->> 1, v ->> 2, v ->> 3, substr(?2, v ->> 4, v ->> 5)
+    from rows";
+
 pub(crate) async fn insert(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    const INSERT: &str = "
-        insert into outbox (handler_id, run, queued_at, key, subject, msg_id, headers, body)
-        select ?3, ?4, ?6, value ->> 0, value ->> 1, value ->> 2, value ->> 3, substr(?2, value ->> 4, value ->> 5)
-        from json_each(?1) as v order by v.key";
     sheet.run(conn, scope, INSERT).await.map(drop)
 }
 
+pub(crate) const WAITING: &str = "
+    select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
+        sent_last_seq, tries, error
+    from outbox as o join handlers as h on h.id = o.handler_id
+    where o.id > ?1 order by o.id limit ?2";
+
 /// Messages after a place, by place.
-pub(crate) async fn waiting(
-    conn: &mut SqliteConnection,
-    after_id: i64,
-    limit: u32,
-) -> Result<Vec<OutboxRow>, Failure> {
-    const WAITING: &str = "
-        select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
-            sent_last_seq, tries, error
-        from outbox as o join handlers as h on h.id = o.handler_id
-        where o.id > ?1 order by o.id limit ?2";
+pub(crate) async fn waiting(conn: &mut SqliteConnection, after_id: i64, limit: u32) -> Result<Vec<OutboxRow>, Failure> {
     let rows = sqlx::query(WAITING).bind(after_id).bind(i64::from(limit)).fetch_all(conn).await?;
     let mut waiting = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -145,6 +144,24 @@ pub(crate) async fn waiting(
     Ok(waiting)
 }
 
+pub(crate) const SENDING: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    update outbox set sent_at = ?2, sent_stream = v.stream, sent_last_seq = v.last_seq, tries = tries + 1
+    from (
+        select v ->> 0 as id, v ->> 1 as stream, v ->> 2 as last_seq from rows
+    ) as v
+    where outbox.id = v.id";
+
+pub(crate) const FAILED: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    update outbox set error = v.error,
+        sent_at = iif(?2, null, sent_at), sent_stream = iif(?2, null, sent_stream),
+        sent_last_seq = iif(?2, null, sent_last_seq)
+    from (select v ->> 0 as id, v ->> 1 as error from rows) as v
+    where outbox.id = v.id";
+
+pub(crate) const SENT: &str = "delete from outbox where id in (select value ->> 0 from json_each(?1))";
+
 /// The work of noting that messages are about to be sent, or what became of it.
 pub(crate) enum Notes {
     Sending(Vec<Sending>, Millis),
@@ -158,19 +175,6 @@ impl Work for Notes {
     const OPERATION: &'static str = "note what became of messages of the outbox";
 
     async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<()>, Failure> {
-        const SENDING: &str = "
-            update outbox set sent_at = ?2, sent_stream = v.stream, sent_last_seq = v.last_seq, tries = tries + 1
-            from (
-                select value ->> 0 as id, value ->> 1 as stream, value ->> 2 as last_seq from json_each(?1)
-            ) as v
-            where outbox.id = v.id";
-        const SENT: &str = "delete from outbox where id in (select value ->> 0 from json_each(?1))";
-        const FAILED: &str = "
-            update outbox set error = v.error,
-                sent_at = iif(?2, null, sent_at), sent_stream = iif(?2, null, sent_stream),
-                sent_last_seq = iif(?2, null, sent_last_seq)
-            from (select value ->> 0 as id, value ->> 1 as error from json_each(?1)) as v
-            where outbox.id = v.id";
         let mut sheet = Sheet::default();
         let (sql, second) = match self {
             Self::Sending(rows, now) => {

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, SqliteConnection};
 
-use crate::error::Failure;
+use crate::{error::Failure, ledger::State};
 
 /// What a handler made of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +24,7 @@ pub(crate) async fn outcomes(conn: &mut SqliteConnection, ids: &[String]) -> Res
     let rows = sqlx::query(FIND).bind(wanted).fetch_all(conn).await?;
     rows.iter()
         .map(|row| {
-            let state = match row.try_get::<i64, _>("state")? {
-                1 => "done",
-                2 => "skipped",
-                3 => "filtered",
-                4 => "parked",
-                _ => "dead",
-            };
+            let state = State::word(row.try_get("state")?);
             Ok(OutcomeRow { event_id: row.try_get("event_id")?, handler: row.try_get("name")?, state })
         })
         .collect()

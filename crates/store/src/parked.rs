@@ -39,41 +39,47 @@ pub(crate) fn attempt_fields(fields: crate::sheet::Fields<'_>, attempts: Attempt
     fields.int(made).int(crashes).int(retries).nat(first_at).nat(next_at)
 }
 
+pub(crate) const INSERT: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    insert into parked (handler_id, run, shard, parked_at, lane, seq, project, created, event_id, kind, key,
+        received_at, made, crashes, retries, first_at, next_at, redriven, headers, body)
+    select ?3, ?4, ?5, ?6, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, v ->> 5,
+        v ->> 6, v ->> 7, v ->> 8, v ->> 9, v ->> 10, v ->> 11, v ->> 12,
+        v ->> 13, v ->> 14, substr(?2, v ->> 15, v ->> 16)
+    from rows";
+
 pub(crate) async fn insert(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    const INSERT: &str = "
-        insert into parked (handler_id, run, shard, parked_at, lane, seq, project, created, event_id, kind, key,
-            received_at, made, crashes, retries, first_at, next_at, redriven, headers, body)
-        select ?3, ?4, ?5, ?6, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-            value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12,
-            value ->> 13, value ->> 14, substr(?2, value ->> 15, value ->> 16)
-        from json_each(?1)";
     sheet.run(conn, scope, INSERT).await.map(drop)
 }
 
+pub(crate) const CHANGE: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    update parked
+    set made = v.made, crashes = v.crashes, retries = v.retries, first_at = v.first_at, next_at = v.next_at
+    from (
+        select v ->> 0 as lane, v ->> 1 as seq, v ->> 2 as made, v ->> 3 as crashes,
+            v ->> 4 as retries, v ->> 5 as first_at, v ->> 6 as next_at
+        from rows
+    ) as v
+    where parked.handler_id = ?3 and parked.run = ?4 and parked.shard = ?5 and parked.lane = v.lane
+        and parked.seq = v.seq";
+
 /// Changes attempts of parked events; says whether all of them are parked.
 pub(crate) async fn change(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<bool, sqlx::Error> {
-    const CHANGE: &str = "
-        update parked
-        set made = v.made, crashes = v.crashes, retries = v.retries, first_at = v.first_at, next_at = v.next_at
-        from (
-            select value ->> 0 as lane, value ->> 1 as seq, value ->> 2 as made, value ->> 3 as crashes,
-                value ->> 4 as retries, value ->> 5 as first_at, value ->> 6 as next_at
-            from json_each(?1)
-        ) as v
-        where parked.handler_id = ?3 and parked.run = ?4 and parked.shard = ?5 and parked.lane = v.lane
-            and parked.seq = v.seq";
     let rows = sheet.rows();
     Ok(sheet.run(conn, scope, CHANGE).await? == rows)
 }
 
+pub(crate) const REMOVE: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    delete from parked where id in (
+        select p.id from rows cross join parked as p
+        where p.handler_id = ?3 and p.run = ?4 and p.shard = ?5 and p.lane = v ->> 0
+            and p.seq = v ->> 1
+    )";
+
 /// Removes parked events; says whether all of them were parked.
 pub(crate) async fn remove(sheet: Sheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<bool, sqlx::Error> {
-    const REMOVE: &str = "
-        delete from parked where id in (
-            select p.id from json_each(?1) as v cross join parked as p
-            where p.handler_id = ?3 and p.run = ?4 and p.shard = ?5 and p.lane = v.value ->> 0
-                and p.seq = v.value ->> 1
-        )";
     let rows = sheet.rows();
     Ok(sheet.run(conn, scope, REMOVE).await? == rows)
 }
@@ -87,6 +93,13 @@ pub(crate) async fn among(conn: &mut SqliteConnection, scope: &Scope, seqs: Stri
     rows.iter().map(|row| Ok(row.try_get::<i64, _>("seq")?.cast_unsigned())).collect()
 }
 
+pub(crate) const LOAD: &str = "
+    select seq, project, created, event_id, kind, key, received_at, made, crashes, retries, first_at, next_at,
+        redriven, headers, body
+    from parked
+    where handler_id = ?1 and run = ?2 and shard = ?3 and lane = ?4 and seq >= ?5
+    order by seq limit ?6";
+
 /// Events of a lane by sequence.
 pub(crate) async fn load(
     conn: &mut SqliteConnection,
@@ -95,12 +108,6 @@ pub(crate) async fn load(
     from: Seq,
     limit: u32,
 ) -> Result<Vec<StoredEvent<Arc<Event>>>, sqlx::Error> {
-    const LOAD: &str = "
-        select seq, project, created, event_id, kind, key, received_at, made, crashes, retries, first_at, next_at,
-            redriven, headers, body
-        from parked
-        where handler_id = ?1 and run = ?2 and shard = ?3 and lane = ?4 and seq >= ?5
-        order by seq limit ?6";
     let rows = sqlx::query(LOAD)
         .bind(handler_id)
         .bind(run.to_owned())

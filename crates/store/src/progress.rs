@@ -3,11 +3,7 @@
 use lanes::{Books, Commit, Progress, Seq};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use crate::{
-    error::Failure,
-    scope::Scope,
-    sheet::Sheet,
-};
+use crate::{error::Failure, scope::Scope, sheet::Sheet};
 
 /// A progress row.
 #[derive(Clone, Debug)]

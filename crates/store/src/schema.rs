@@ -59,7 +59,10 @@ pub(crate) async fn migrate(conn: &mut SqliteConnection) -> Result<(), MigrateEr
 mod tests {
     use std::path::Path;
 
-    use super::path_of;
+    use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+
+    use super::{migrate, path_of};
+    use crate::{dead, ledger, outbox, parked};
 
     #[test]
     fn a_url_is_sqlite_and_a_path() {
@@ -74,6 +77,33 @@ mod tests {
         for url in ["", "state.db", "sqlite:", "sqlite::memory:", "sqlite:a.db?mode=ro", "postgres://localhost/rw"] {
             let error = path_of(url).unwrap_err().to_string();
             assert!(error.contains(url) && error.contains("sqlite:state.db"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn statements_over_many_rows_search_an_index_and_never_walk_a_table() {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        migrate(&mut conn).await.unwrap();
+        for sql in [
+            ledger::CHANGE,
+            ledger::FIND,
+            parked::CHANGE,
+            parked::REMOVE,
+            parked::LOAD,
+            dead::REDRIVE,
+            dead::DEATHS,
+            outbox::SENDING,
+            outbox::SENT,
+            outbox::FAILED,
+            outbox::WAITING,
+        ] {
+            let plan = AssertSqlSafe(format!("explain query plan {sql}"));
+            let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&mut conn).await.unwrap();
+            for (.., step) in &steps {
+                let harmless = ["SCAN rows", "SCAN jsonb_each VIRTUAL TABLE", "SCAN json_each VIRTUAL TABLE"];
+                let walks = step.starts_with("SCAN") && !harmless.iter().any(|plain| step.starts_with(plain));
+                assert!(!walks, "{sql}\n{steps:#?}");
+            }
         }
     }
 }

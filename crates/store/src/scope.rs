@@ -38,15 +38,8 @@ pub(crate) struct Scope {
 
 impl Scope {
     /// Binds handler, run, shard and now, in this order; by [`crate::sheet::Sheet`] they are `?3` to `?6`.
-    pub(crate) fn bind<'q>(
-        &self,
-        query: Query<'q, Sqlite, SqliteArguments>,
-    ) -> Query<'q, Sqlite, SqliteArguments> {
-        query
-            .bind(self.handler_id)
-            .bind(Arc::clone(&self.run))
-            .bind(i64::from(self.shard))
-            .bind(self.now.cast_signed())
+    pub(crate) fn bind<'q>(&self, query: Query<'q, Sqlite, SqliteArguments>) -> Query<'q, Sqlite, SqliteArguments> {
+        query.bind(self.handler_id).bind(Arc::clone(&self.run)).bind(i64::from(self.shard)).bind(self.now.cast_signed())
     }
 }
 

@@ -8,7 +8,10 @@ use crate::scope::Scope;
 /// A part is closed when it has grown this large, so that no parameter meets SQLite's limit of a billion bytes.
 const PART: usize = 64 * 1024 * 1024;
 
-/// Rows for `json_each(?1)`; bodies are cut out of `?2` by offset and length, because JSON has no bytes.
+/// Rows for `jsonb_each(?1)`; bodies are cut out of `?2` by offset and length, because JSON has no bytes.
+///
+/// Statements over wide rows begin with `with rows (v) as materialized (select value from jsonb_each(?1))`: without it
+/// SQLite makes the text of a row anew for each of its columns, which costs more than all the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
     closed: Vec<Part>,
@@ -95,14 +98,12 @@ impl Fields<'_> {
     }
 
     pub(crate) fn opt_int(mut self, value: Option<i64>) -> Self {
-        match value {
-            Some(value) => self.int(value),
-            None => {
-                self.separate();
-                self.part.json.push_str("null");
-                self
-            }
+        if let Some(value) = value {
+            return self.int(value);
         }
+        self.separate();
+        self.part.json.push_str("null");
+        self
     }
 
     pub(crate) fn text(mut self, value: &str) -> Self {

@@ -4,17 +4,13 @@ use std::sync::Arc;
 
 use event::Prefix;
 use lanes::{Claimed, CommitReply, Identity, Known, Millis, Seq, Shard, StoredEvent};
-use sqlx::{
-    ConnectOptions, Sqlite, SqlitePool,
-    pool::PoolConnection,
-    sqlite::SqlitePoolOptions,
-};
+use sqlx::{ConnectOptions, Sqlite, SqlitePool, pool::PoolConnection, sqlite::SqlitePoolOptions};
 use tokio::sync::Notify;
 use tracing::error;
 
 use crate::{
     BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Error, Event, OpenError,
-    OutboxRow, Owner, Sending, StreamIdentity, books,
+    OutboxRow, OutcomeRow, Owner, Sending, StreamIdentity, books,
     claim::{Claims, MarksAlone, Releases, Resets},
     commit::Commits,
     error::{Chain, Failure},
@@ -23,11 +19,9 @@ use crate::{
     marks::Marks,
     names,
     outbox::{self, Notes},
-    parked, schema,
+    outcomes, parked, schema,
     writer::{Queue, Writer},
 };
-
-use crate::{OutcomeRow, outcomes};
 
 /// Connections that read; look-ups of several shards go side by side.
 const READERS: u32 = 4;

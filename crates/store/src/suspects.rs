@@ -68,12 +68,7 @@ impl Left {
     }
 }
 
-async fn left_by(
-    conn: &mut SqliteConnection,
-    scope: &Scope,
-    dead: &str,
-    claimer: &str,
-) -> Result<Vec<Left>, Failure> {
+async fn left_by(conn: &mut SqliteConnection, scope: &Scope, dead: &str, claimer: &str) -> Result<Vec<Left>, Failure> {
     const LEFT: &str = concat!(
         "select ",
         columns!(),

@@ -3,6 +3,7 @@
 //!
 //! Nothing here sleeps for a guessed time, needs the internet, or shares a port or a folder with another test.
 
+mod connect;
 pub mod fixtures;
 pub mod http;
 mod nats_server;
@@ -13,6 +14,7 @@ mod stored;
 mod wait;
 pub mod webhook;
 
+pub use connect::connect;
 pub use nats_server::{NatsServer, NatsSettings};
 pub use place::{nats_server_binary, release_binary, workspace};
 pub use process::Process;

@@ -37,8 +37,7 @@ impl Stored {
 /// # Errors
 /// When the server cannot be asked.
 pub async fn stored(url: &str, prefix: &str) -> Result<Vec<Stored>> {
-    let client = async_nats::connect(url).await.with_context(|| format!("cannot connect to {url}"))?;
-    let context = jetstream::new(client);
+    let context = jetstream::new(crate::connect(url).await?);
     let mut names: Vec<String> = context.stream_names().try_collect().await.context("cannot list the streams")?;
     names.retain(|name| name.starts_with(prefix));
     names.sort();

@@ -1,4 +1,8 @@
 //! Whole systems, as processes: what goes in over HTTP comes out of handlers, whatever is killed in between.
 
 #[cfg(test)]
+mod behaviour;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod rig;

@@ -2,6 +2,7 @@
 
 mod load;
 mod output;
+mod port;
 mod service;
 
 use std::fs;
@@ -16,11 +17,15 @@ use testkit::webhook::{KEY, SECRET};
 use testkit::{Process, fixtures};
 
 pub(crate) use load::{Load, Poster, Webhook, webhooks};
-pub(crate) use output::{OUT, events_stored, ids_by_key, make_out, published, repeats, sorted};
+pub(crate) use output::{OUT, event_id, events_stored, ids, ids_by_room, make_out, published, repeats, wait_published};
+pub(crate) use port::free_address;
 pub(crate) use service::Service;
 
 /// Every wait ends after this, for machines on which everything takes ten times as long.
 pub(crate) const LONG: Duration = Duration::from_secs(90);
+
+/// Says which nats-server `up` starts: it runs in a folder in which it would find none.
+const NATS_SERVER: &str = "ROOMWIRE_NATS_SERVER";
 
 /// A folder of its own with `roomwire.yaml` and the data folder. The processes that are started from it are its caller's.
 pub(crate) struct Rig {
@@ -59,8 +64,8 @@ impl Rig {
         self.path("data")
     }
 
-    /// Starts `roomwire-receiver` and waits until it is ready. Its address stays when `listen` is that of an earlier one,
-    /// see [`Service::listen`].
+    /// Starts `roomwire-receiver` and waits until it is ready. `listen` is `127.0.0.1:0`, or a [`free_address`] where
+    /// another one is to take its place.
     pub(crate) async fn receiver(&self, nats: &str, listen: &str) -> Result<Service> {
         self.start("roomwire-receiver", &["--nats", nats, "--listen", listen], &[]).await
     }
@@ -71,18 +76,13 @@ impl Rig {
     }
 
     /// Starts `roomwire up` with a nats-server of its own and waits until everything is ready.
-    pub(crate) async fn up(&self) -> Result<Service> {
+    pub(crate) async fn up(&self, listen: &str) -> Result<Service> {
         let data = self.data().display().to_string();
-        self.start("roomwire", &["up", "--data", &data, "--listen", "127.0.0.1:0"], &[]).await
+        self.start("roomwire", &["up", "--data", &data, "--listen", listen], &[]).await
     }
 
     /// Starts a service with further flags and environment variables, and waits until it is ready.
-    pub(crate) async fn start(
-        &self,
-        binary: &str,
-        flags: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Result<Service> {
+    pub(crate) async fn start(&self, binary: &str, flags: &[&str], environment: &[(&str, &str)]) -> Result<Service> {
         let ready = self.path(&format!("{binary}.ready"));
         let process = self.spawn(binary, flags, environment)?;
         let text = process.wait_file(&ready, LONG).await?;
@@ -99,14 +99,16 @@ impl Rig {
         let (config, ready) = (self.config().display().to_string(), ready.display().to_string());
         let common = ["--config", &config, "--ready-file", &ready, "--admin", "127.0.0.1:0"];
         let flags: Vec<&str> = flags.iter().copied().chain(common).collect();
-        Process::start_in(binary, flags, self.folder.path(), environment)
+        let server = testkit::nats_server_binary()?.display().to_string();
+        let environment: Vec<_> = environment.iter().copied().chain([(NATS_SERVER, server.as_str())]).collect();
+        Process::start_in(binary, flags, self.folder.path(), &environment)
     }
 
     /// Runs `roomwire` with these arguments to its end, with the configuration and data folder of this rig.
     pub(crate) async fn roomwire(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = tokio::process::Command::new(testkit::release_binary("roomwire")?);
         command.args(arguments).arg("--config").arg(self.config()).arg("--data").arg(self.data());
-        command.current_dir(self.folder.path()).kill_on_drop(true);
+        command.env(NATS_SERVER, testkit::nats_server_binary()?).current_dir(self.folder.path()).kill_on_drop(true);
         tokio::time::timeout(LONG, command.output())
             .await
             .with_context(|| format!("`roomwire {}` did not end", arguments.join(" ")))?

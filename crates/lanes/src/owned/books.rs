@@ -1,7 +1,7 @@
 //! The progress that a commit brings: floor, ranges, books and anchor, from exactly what is in it.
 
 use super::Owned;
-use super::commit::{Count, Counted, Pending};
+use super::commit::{Count, Counted, Fate, Pending};
 use crate::{Books, Change, Origin, Progress, Settled};
 
 impl<E: Clone, R: Clone> Owned<E, R> {
@@ -35,7 +35,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
 
 /// Enters one row into the books.
 fn book<E, R>(progress: &mut Progress, row: &Pending<E, R>) {
-    if row.duplicate {
+    if row.fate == Fate::Duplicate {
         progress.books.duplicate += progress.cover(row.seq, row.seq);
         return;
     }

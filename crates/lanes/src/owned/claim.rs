@@ -46,13 +46,8 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                 continue;
             }
             let saved = if stored.held { Saved::Held } else { Saved::Waiting(stored.due) };
-            let lane = Lane {
-                stored: u64::from(stored.events),
-                due: stored.due,
-                held: stored.held,
-                saved,
-                ..Lane::default()
-            };
+            let lane =
+                Lane { stored: u64::from(stored.events), due: stored.due, held: stored.held, saved, ..Lane::default() };
             owned.lanes.insert(stored.key.clone(), lane);
             owned.tend(core, &stored.key);
         }

@@ -6,6 +6,17 @@ use super::{Core, Owned};
 use crate::lane::{Failed, Item, Saved};
 use crate::{AttemptState, Change, Command, Commit, Identity, Millis, Origin, Progress, Row, Seq};
 
+/// What the store has said of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing: it is to be written.
+    Open,
+    /// It has it already: only counted.
+    Written,
+    /// It has the identity under another sequence: only counted, as a duplicate.
+    Duplicate,
+}
+
 /// A row that no answered commit has.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending<E, R> {
@@ -20,10 +31,7 @@ pub(crate) struct Pending<E, R> {
     pub(super) bytes: u64,
     /// An item of a lane stands for it in memory; otherwise it does so itself.
     pub(super) in_lane: bool,
-    /// It is sent; false once the store says that it has it.
-    pub(super) write: bool,
-    /// The store has the identity under another sequence: only counted.
-    pub(super) duplicate: bool,
+    pub(super) fate: Fate,
     /// Its lane waits for an operator from here on.
     pub(super) holds: bool,
 }
@@ -41,8 +49,7 @@ impl<E: Clone, R> Pending<E, R> {
             before: item.attempts,
             bytes: item.bytes,
             in_lane: true,
-            write: true,
-            duplicate: false,
+            fate: Fate::Open,
             holds: false,
         }
     }
@@ -51,7 +58,7 @@ impl<E: Clone, R> Pending<E, R> {
 impl<E, R> Pending<E, R> {
     /// What it does to the number of stored events of its lane.
     pub(super) fn stores(&self) -> i64 {
-        if self.duplicate {
+        if self.fate == Fate::Duplicate {
             return 0;
         }
         match (self.origin, &self.change) {
@@ -64,7 +71,7 @@ impl<E, R> Pending<E, R> {
     /// What it does to the hold of its lane, if anything.
     pub(super) fn hold(&self) -> Option<bool> {
         match (self.origin, &self.change) {
-            _ if self.duplicate => None,
+            _ if self.fate == Fate::Duplicate => None,
             (Origin::Dead, _) => Some(false),
             (_, Change::Dead { .. }) if self.holds => Some(true),
             _ => None,
@@ -82,7 +89,7 @@ impl<E, R> Pending<E, R> {
 
     /// Another attempt follows: the event stays where it is.
     pub(super) fn is_failure(&self) -> bool {
-        matches!(self.change, Change::Failed { .. }) && !self.duplicate
+        matches!(self.change, Change::Failed { .. }) && self.fate != Fate::Duplicate
     }
 }
 
@@ -167,7 +174,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         commit.progress = self.progress_with(&commit.rows, &commit.counted);
         let (lanes, saved) = self.lanes_with(&commit.rows);
         commit.saved = saved;
-        let rows = commit.rows.iter().filter(|row| row.write && !row.duplicate).map(|row| Row {
+        let rows = commit.rows.iter().filter(|row| row.fate == Fate::Open).map(|row| Row {
             seq: row.seq,
             identity: row.identity.clone(),
             key: row.key.clone(),

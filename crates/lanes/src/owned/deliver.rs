@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::commit::{Count, Counted, Pending};
+use super::commit::{Count, Counted, Fate, Pending};
 use super::{Core, Owned};
 use crate::lane::{Failed, Item, Step};
-use crate::{
-    AttemptState, Change, Command, Delivery, Identity, Known, Order, Origin, Seq, Settled, Verdict,
-};
+use crate::{AttemptState, Change, Command, Delivery, Identity, Known, Order, Origin, Seq, Settled, Verdict};
 
 /// More ids than this are thinned out: an anchor need not be the very last event.
 const IDS: usize = 8_192;
@@ -162,8 +160,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             before: AttemptState::default(),
             bytes: fresh.bytes,
             in_lane: false,
-            write: true,
-            duplicate: false,
+            fate: Fate::Open,
             holds: false,
         });
     }

@@ -48,7 +48,8 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             }
             events.sort_by_key(|event| event.seq);
             let known: BTreeSet<Seq> = lane.window.iter().chain(&lane.memory).map(|item| item.seq).collect();
-            let fresh = events.into_iter().filter(|event| !known.contains(&event.seq) && !load.gone.contains(&event.seq));
+            let fresh =
+                events.into_iter().filter(|event| !known.contains(&event.seq) && !load.gone.contains(&event.seq));
             let fresh: Vec<Item<E>> = fresh.map(Item::stored).collect();
             // Where nothing came the store may be behind its own answers: not at once again.
             lane.due = if fresh.is_empty() { core.now.saturating_add(READ_AGAIN_MS) } else { 0 };

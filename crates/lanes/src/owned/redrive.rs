@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::commit::Pending;
 use super::Owned;
+use super::commit::{Fate, Pending};
 use crate::lane::{Failed, Item, Step};
 use crate::{AttemptState, Change, Identity, Origin, Seq};
 
@@ -44,8 +44,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             before: attempts,
             bytes,
             in_lane: false,
-            write: true,
-            duplicate: false,
+            fate: Fate::Open,
             holds: false,
         });
         self.remember(bytes);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::commit::{Pending, Unanswered};
+use super::commit::{Fate, Pending, Unanswered};
 use super::{Core, Owned};
 use crate::lane::{Failed, Item, Saved, Step};
 use crate::retry::{self, Attempt, Verdict};
@@ -79,6 +79,14 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             self.recorded(&row.key, row.seq);
             return;
         }
+        if let Change::Dead { attempts, .. } = &row.change {
+            for redrive in self.pending.iter_mut().filter(|later| later.origin == Origin::Dead && later.seq == row.seq)
+            {
+                if let Change::Parked { attempts: later, .. } = &mut redrive.change {
+                    later.made = later.made.max(attempts.made);
+                }
+            }
+        }
         if let (Origin::Dead, Change::Parked { attempts, .. }) = (row.origin, &row.change) {
             let attempts = *attempts;
             self.redriven(row, attempts);
@@ -117,15 +125,14 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let mut touched: BTreeSet<Arc<str>> = BTreeSet::new();
         for conflict in conflicts {
             let Some(commit) = &mut self.unanswered else { return };
-            let Some(at) = commit.rows.iter().position(|row| row.seq == conflict.seq && row.write && !row.duplicate)
-            else {
+            let Some(at) = commit.rows.iter().position(|row| row.seq == conflict.seq && row.fate == Fate::Open) else {
                 continue;
             };
             let Some(row) = commit.rows.get_mut(at) else { continue };
             touched.insert(row.key.clone());
             heeded |= match conflict.kind {
                 ConflictKind::Duplicate { .. } if row.origin == Origin::Stream => {
-                    row.duplicate = true;
+                    row.fate = Fate::Duplicate;
                     self.became_duplicate(at);
                     true
                 }
@@ -134,7 +141,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                         // Not an earlier commit of ours: somebody has redriven it before.
                         self.take_back_redrive(at);
                     } else {
-                        row.write = false;
+                        row.fate = Fate::Written;
                     }
                     true
                 }
@@ -155,11 +162,12 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     /// Was the unanswered commit written when it was sent before, its answer lost? Then every row of it that can be
     /// written only once is refused; the store names all of them at once.
     fn was_written(&self, conflicts: &[Conflict]) -> bool {
-        let Some(commit) = self.unanswered.as_ref().filter(|commit| commit.failing_since.is_some()) else { return false };
-        let once = commit.rows.iter().filter(|row| row.write && !row.duplicate && row.is_written_once());
-        let refused = |seq| {
-            conflicts.iter().any(|conflict| conflict.seq == seq && conflict.kind == ConflictKind::AlreadyOurs)
+        let Some(commit) = self.unanswered.as_ref().filter(|commit| commit.failing_since.is_some()) else {
+            return false;
         };
+        let once = commit.rows.iter().filter(|row| row.fate == Fate::Open && row.is_written_once());
+        let refused =
+            |seq| conflicts.iter().any(|conflict| conflict.seq == seq && conflict.kind == ConflictKind::AlreadyOurs);
         once.map(|row| row.seq).all(refused)
     }
 
@@ -240,7 +248,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let Some(commit) = &mut self.unanswered else { return };
         let Some((key, seq)) = commit.rows.get(at).map(|row| (row.key.clone(), row.seq)) else { return };
         let Some(lane) = self.lanes.get_mut(&key) else { return };
-        let later = |row: &Pending<E, R>| row.key == key && row.in_lane && row.write && !row.duplicate;
+        let later = |row: &Pending<E, R>| row.key == key && row.in_lane && row.fate == Fate::Open;
         let mut taken: Vec<Pending<E, R>> = Vec::new();
         let mut index = 0;
         commit.rows.retain(|row| {
@@ -288,4 +296,3 @@ fn set<E>(item: Option<&mut Item<E>>, change: impl FnOnce(&mut Item<E>)) {
         change(item);
     }
 }
-

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Owned;
-use super::commit::Pending;
+use super::commit::{Fate, Pending};
 use crate::lane::{Failed, Lane, Saved, Step};
 use crate::{Change, LaneChange, Millis, Origin, Seq};
 
@@ -25,7 +25,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let mut touched: BTreeMap<&Arc<str>, Touched> = BTreeMap::new();
         for row in rows {
             let stays = row.origin == Origin::Parked && row.stores() == 0;
-            if row.duplicate || (row.stores() == 0 && row.hold().is_none() && !stays) {
+            if row.fate == Fate::Duplicate || (row.stores() == 0 && row.hold().is_none() && !stays) {
                 continue;
             }
             let lane = touched.entry(&row.key).or_default();
@@ -70,7 +70,7 @@ impl Touched {
         if self.held.is_some() {
             return 0;
         }
-        match lane.window.iter().find(|item| item.step != Step::Settling) {
+        match lane.window.iter().filter(|item| item.step != Step::Settling).min_by_key(|item| item.seq) {
             Some(first) => match self.dues.iter().find(|(seq, _)| *seq == first.seq) {
                 Some(&(_, due)) => due,
                 // What is known of it here goes into a later commit.
@@ -78,7 +78,7 @@ impl Touched {
                 None => first.attempts.next_at,
             },
             None if lane.unread() > 0 => lane.due,
-            None => self.dues.iter().map(|&(_, due)| due).min().unwrap_or(0),
+            None => self.dues.iter().min().map_or(0, |&(_, due)| due),
         }
     }
 }

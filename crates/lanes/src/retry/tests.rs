@@ -5,13 +5,7 @@ use std::num::NonZeroU32;
 use super::*;
 
 fn policy() -> Retry {
-    Retry {
-        for_ms: 60_000,
-        initial_ms: 500,
-        max_ms: 10_000,
-        jitter: 0.0,
-        crash_attempts: NonZeroU32::new(3).unwrap(),
-    }
+    Retry { for_ms: 60_000, initial_ms: 500, max_ms: 10_000, jitter: 0.0, crash_attempts: NonZeroU32::new(3).unwrap() }
 }
 
 fn attempt(before: AttemptState) -> Attempt {
@@ -54,7 +48,9 @@ fn each_outcome_has_its_class() {
 
 #[test]
 fn the_wish_of_the_handler_is_honoured_up_to_the_longest_wait() {
-    for (wish, wait) in [(0, 100), (1, 100), (100, 100), (101, 101), (7_000, 7_000), (10_001, 10_000), (u32::MAX, 10_000)] {
+    for (wish, wait) in
+        [(0, 100), (1, 100), (100, 100), (101, 101), (7_000, 7_000), (10_001, 10_000), (u32::MAX, 10_000)]
+    {
         let verdict = judge(Outcome::Retry { after_ms: Some(wish) }, &attempt(AttemptState::default()), &policy(), 0.0);
         assert_eq!(verdict, Verdict::Again(state(1, 0, 1, 1_000, 1_250 + wait)), "a wish of {wish} ms");
     }

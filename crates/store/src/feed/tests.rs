@@ -40,7 +40,10 @@ fn death<'a>(prefix: &'a Prefix, event: &'a Event) -> Death<'a> {
 fn the_feed_keeps_the_event_s_headers_but_its_message_id_and_adds_its_own() {
     let (prefix, event) = (Prefix::default(), event(r#"{"nats-msg-id":"EV_a","ce-id":"EV_a","Many":["1","2"],"n":3}"#));
     let notice = death(&prefix, &event).notice().unwrap();
-    assert_eq!((notice.subject.as_str(), notice.msg_id.as_str()), ("rw.dead.billing.room_started", "dead/billing/EV_a/1"));
+    assert_eq!(
+        (notice.subject.as_str(), notice.msg_id.as_str()),
+        ("rw.dead.billing.room_started", "dead/billing/EV_a/1")
+    );
     let headers: Vec<_> = notice.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(
         headers,

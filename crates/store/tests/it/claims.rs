@@ -3,7 +3,9 @@
 use lanes::{Books, CommitReply, LaneChange, Origin, Progress};
 use store::{Error, LIVE, Owner};
 
-use crate::world::{HANDLER, World, attempts, claiming, commit, done, failed, owner_of, parked, progress, row, stream, waiting};
+use crate::world::{
+    HANDLER, World, attempts, claiming, commit, done, failed, owner_of, parked, progress, row, stream, waiting,
+};
 
 #[tokio::test]
 async fn a_new_handler_begins_where_it_is_told() {
@@ -88,7 +90,8 @@ async fn shards_handlers_and_runs_do_not_know_each_other() {
 async fn a_claim_tells_of_parked_lanes_and_held_ones() {
     let world = World::new().await;
     let owner = world.own().await;
-    let mut batch = commit(&owner, progress(3), vec![row(1, Origin::Stream, parked(1)), row(2, Origin::Stream, parked(0))]);
+    let mut batch =
+        commit(&owner, progress(3), vec![row(1, Origin::Stream, parked(1)), row(2, Origin::Stream, parked(0))]);
     batch.lanes = waiting(77);
     batch.lanes.push(LaneChange::Held { key: "stuck".into() });
     batch.lanes.push(LaneChange::Waiting { key: "brief".into(), due: 1 });

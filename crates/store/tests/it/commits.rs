@@ -107,8 +107,14 @@ async fn a_parked_event_that_was_settled_before_is_not_settled_again() {
     again.push(row(2, Origin::Parked, done()));
     assert_eq!(world.put(&owner, again).await, refused(&[(1, ConflictKind::AlreadyOurs)]));
     assert_eq!(world.count("select count(*) from outbox").await, 1);
-    assert_eq!(world.put(&owner, vec![row(1, Origin::Parked, failed(2))]).await, refused(&[(1, ConflictKind::AlreadyOurs)]));
-    assert_eq!(world.put(&owner, vec![row(1, Origin::Dead, parked(0))]).await, refused(&[(1, ConflictKind::AlreadyOurs)]));
+    assert_eq!(
+        world.put(&owner, vec![row(1, Origin::Parked, failed(2))]).await,
+        refused(&[(1, ConflictKind::AlreadyOurs)])
+    );
+    assert_eq!(
+        world.put(&owner, vec![row(1, Origin::Dead, parked(0))]).await,
+        refused(&[(1, ConflictKind::AlreadyOurs)])
+    );
 }
 
 #[tokio::test]
@@ -200,7 +206,8 @@ async fn names_with_any_character_and_empty_bodies_are_kept() {
     event.key = "room \u{0} \"x\"".into();
     let change = parked(1);
     let event = Arc::new(event);
-    let row = Row { seq: 1, identity: identity(strange), key: "l\u{0}ane".into(), origin: Origin::Stream, change, event };
+    let row =
+        Row { seq: 1, identity: identity(strange), key: "l\u{0}ane".into(), origin: Origin::Stream, change, event };
     world.put_done(&owner, vec![row.clone()]).await;
     let loaded = world.load(HANDLER, LIVE, 0, "l\u{0}ane", 0, 9).await.unwrap();
     assert_eq!(loaded[0].event, row.event);
@@ -223,12 +230,11 @@ async fn the_ledger_says_how_an_event_was_settled() {
         row(5, Origin::Stream, died(1)),
     ];
     world.put_done(&owner, rows).await;
-    let rows: Vec<(i64, i64, Option<i64>, Option<String>)> = sqlx::query_as(
-        "select state, attempt, duration_us, note from ledger order by seq",
-    )
-    .fetch_all(&mut world.raw().await)
-    .await
-    .unwrap();
+    let rows: Vec<(i64, i64, Option<i64>, Option<String>)> =
+        sqlx::query_as("select state, attempt, duration_us, note from ledger order by seq")
+            .fetch_all(&mut world.raw().await)
+            .await
+            .unwrap();
     let expected = [
         (1, 3, Some(250), None),
         (2, 3, Some(250), Some("skipped \"in words\"".to_owned())),
@@ -238,6 +244,11 @@ async fn the_ledger_says_how_an_event_was_settled() {
     ];
     assert_eq!(rows, expected);
     assert_eq!(world.count("select count(*) from plugins").await, 1);
+    let asked = ["EV_5", "EV_1", "EV_9", "EV_2", "EV_4", "EV_3"].map(str::to_owned);
+    let told = world.outcomes(&asked).await.unwrap();
+    let told: Vec<_> = told.iter().map(|row| (row.event_id.as_str(), row.handler.as_str(), row.state)).collect();
+    let words = [("EV_1", "done"), ("EV_2", "skipped"), ("EV_3", "filtered"), ("EV_4", "parked"), ("EV_5", "dead")];
+    assert_eq!(told, words.map(|(id, word)| (id, HANDLER, word)));
 }
 
 #[tokio::test]

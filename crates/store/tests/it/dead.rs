@@ -84,8 +84,11 @@ async fn a_process_that_died_leaves_no_report_and_the_letter_says_so() {
 async fn lists_are_filtered_and_the_newest_comes_first() {
     let world = World::new().await;
     let owner = world.own().await;
-    let crashed =
-        |crash| Change::Dead { attempts: attempts(1), cause: Cause::Crashed(crash), report: Some(Arc::new(report("trap"))) };
+    let crashed = |crash| Change::Dead {
+        attempts: attempts(1),
+        cause: Cause::Crashed(crash),
+        report: Some(Arc::new(report("trap"))),
+    };
     world.put_done(&owner, vec![row(1, Origin::Stream, died(1))]).await;
     world.put_done(&owner, vec![row(2, Origin::Stream, crashed(Crash::OutOfMemory))]).await;
     world.put_done(&owner, vec![row(3, Origin::Stream, crashed(Crash::Trap))]).await;

@@ -127,8 +127,11 @@ async fn marks_that_cannot_be_read_are_made_anew() {
     let owner = world.own().await;
     world.mark(&owner, &[1]).await;
     world.store.close().await;
-    std::fs::write(world.path("state.db.marks"), b"this is no database, and long enough to look like one\n".repeat(200))
-        .unwrap();
+    std::fs::write(
+        world.path("state.db.marks"),
+        b"this is no database, and long enough to look like one\n".repeat(200),
+    )
+    .unwrap();
     let store = crate::world::open(&world.folder).await;
     let world = World { folder: world.folder, store };
     let claim = world.claim_as("b", 0).await;

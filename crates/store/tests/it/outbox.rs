@@ -12,11 +12,12 @@ async fn effects_wait_in_commit_order_with_ids_that_never_change() {
     let world = World::new().await;
     let owner = world.own().await;
     let two = done_with(vec![effect("a.one", "1"), effect("a.two", "")]);
-    world.put_done(&owner, vec![row(2, Origin::Stream, two), row(1, Origin::Stream, done_with(vec![effect("b", "3")]))]).await;
+    world
+        .put_done(&owner, vec![row(2, Origin::Stream, two), row(1, Origin::Stream, done_with(vec![effect("b", "3")]))])
+        .await;
     world.put_done(&owner, vec![row(3, Origin::Stream, done_with(vec![effect("c", "4")]))]).await;
     let rows = world.outbox_waiting(0, 100).await.unwrap();
-    let told: Vec<_> =
-        rows.iter().map(|row| (row.msg_id.as_str(), row.subject.as_str(), row.body.as_ref())).collect();
+    let told: Vec<_> = rows.iter().map(|row| (row.msg_id.as_str(), row.subject.as_str(), row.body.as_ref())).collect();
     assert_eq!(
         told,
         [

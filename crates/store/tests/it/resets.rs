@@ -120,10 +120,7 @@ async fn what_waits_or_is_dead_keeps_its_order_and_meets_no_new_sequence() {
     let owner = owner_of(&world.claim().await.claimed);
     world.reset_progress(&owner, &anew(), "why").await.unwrap();
     // New events with the old sequences.
-    let rows = vec![
-        row_of(3, "EV_new_3", Origin::Stream, parked(0)),
-        row_of(4, "EV_new_4", Origin::Stream, died(1)),
-    ];
+    let rows = vec![row_of(3, "EV_new_3", Origin::Stream, parked(0)), row_of(4, "EV_new_4", Origin::Stream, died(1))];
     assert_eq!(world.put(&owner, rows).await, CommitReply::Done);
     let owner = owner_of(&world.claim().await.claimed);
     world.reset_progress(&owner, &anew(), "and again").await.unwrap();

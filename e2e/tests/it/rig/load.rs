@@ -17,8 +17,6 @@ use super::LONG;
 pub(crate) struct Webhook {
     /// Its id.
     pub(crate) id: String,
-    /// Its room, which is its ordering key.
-    pub(crate) room: String,
     /// What is posted.
     pub(crate) body: String,
 }
@@ -28,7 +26,7 @@ impl Webhook {
     pub(crate) fn new(kind: &str, room: &str) -> Result<Self> {
         let body = generate::event(kind, &Names::new(room, "somebody"));
         let facts = livekit::body::inspect(body.as_bytes()).context("not an event")?;
-        Ok(Self { id: facts.id.to_string(), room: room.to_owned(), body })
+        Ok(Self { id: facts.id.to_string(), body })
     }
 }
 

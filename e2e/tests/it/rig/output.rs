@@ -1,20 +1,19 @@
 //! What came out: the stream that guests publish to, and the streams of events.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{self, stream};
-use testkit::{Stored, stored, wait_until};
+use testkit::{Stored, stored, wait_for, wait_until};
 
-use super::LONG;
+use super::{LONG, Webhook};
 
 /// The stream of `out.>`.
 pub(crate) const OUT: &str = "OUT";
 
 /// Makes the stream that takes `out.>` and forgets ids as fast as a stream can: a message sent twice is there twice.
 pub(crate) async fn make_out(nats: &str) -> Result<stream::Stream> {
-    let client = async_nats::connect(nats).await.with_context(|| format!("cannot connect to {nats}"))?;
     let config = stream::Config {
         name: OUT.to_owned(),
         subjects: vec!["out.>".to_owned()],
@@ -22,15 +21,24 @@ pub(crate) async fn make_out(nats: &str) -> Result<stream::Stream> {
         duplicate_window: Duration::from_millis(100),
         ..stream::Config::default()
     };
-    jetstream::new(client).create_stream(config).await.context("cannot make the test stream")
+    jetstream::new(testkit::connect(nats).await?).create_stream(config).await.context("cannot make the test stream")
 }
 
-/// Waits until the test stream has so many messages of different ids, and returns all in order.
+/// Waits until the test stream has so many messages. The server may be gone for a while.
+pub(crate) async fn wait_published(out: &stream::Stream, count: usize) -> Result<()> {
+    wait_until(LONG, &format!("{count} published events"), || async {
+        out.get_info().await.is_ok_and(|info| info.state.messages >= count as u64)
+    })
+    .await
+}
+
+/// Waits until messages of so many events are in the test stream, and returns all in order.
 pub(crate) async fn published(nats: &str, count: usize) -> Result<Vec<Stored>> {
-    let found = async || stored(nats, OUT).await.unwrap_or_default();
-    let distinct = |found: &[Stored]| found.iter().map(event_id).collect::<HashSet<_>>().len();
-    wait_until(LONG, &format!("{count} published events"), || async { distinct(&found().await) >= count }).await?;
-    stored(nats, OUT).await
+    wait_for(LONG, &format!("{count} published events"), || async {
+        let found = stored(nats, OUT).await.ok()?;
+        (found.iter().map(event_id).collect::<HashSet<_>>().len() >= count).then_some(found)
+    })
+    .await
 }
 
 /// The events that the receiver stored, shard by shard.
@@ -39,35 +47,37 @@ pub(crate) async fn events_stored(nats: &str) -> Result<Vec<Stored>> {
 }
 
 /// The event's id of a message of the test stream or of an event stream.
-fn event_id(message: &Stored) -> String {
+pub(crate) fn event_id(message: &Stored) -> String {
     let name = if message.stream == OUT { "event-id" } else { event::header::CE_ID };
     message.header(name).to_owned()
 }
 
-/// The event ids of messages by the room that `room_of` says an id has; of an id that is there twice, the first.
-pub(crate) fn ids_by_key(
-    messages: &[Stored],
-    room_of: impl Fn(&str) -> Option<String>,
-) -> BTreeMap<String, Vec<String>> {
-    let mut seen = HashSet::new();
-    let mut by_room: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for id in messages.iter().map(event_id) {
-        if seen.insert(id.clone()) {
-            by_room.entry(room_of(&id).unwrap_or_default()).or_default().push(id);
+/// The event ids of messages, room by room in order, as lists that compare with those that were posted. Of an id that is
+/// there more than once, the first counts; ids that were not posted stand in a list of their own at the end.
+pub(crate) fn ids_by_room(messages: &[Stored], posted: &[Vec<Webhook>]) -> Vec<Vec<String>> {
+    let rooms: HashMap<&str, usize> = posted
+        .iter()
+        .enumerate()
+        .flat_map(|(room, webhooks)| webhooks.iter().map(move |webhook| (webhook.id.as_str(), room)))
+        .collect();
+    let (mut lists, mut strangers, mut seen) = (vec![Vec::new(); posted.len()], Vec::new(), HashSet::new());
+    for id in messages.iter().map(event_id).filter(|id| seen.insert(id.clone())) {
+        match rooms.get(id.as_str()).and_then(|room| lists.get_mut(*room)) {
+            Some(list) => list.push(id),
+            None => strangers.push(id),
         }
     }
-    by_room
+    lists.extend((!strangers.is_empty()).then_some(strangers));
+    lists
+}
+
+/// The posted ids, room by room in order.
+pub(crate) fn ids(posted: &[Vec<Webhook>]) -> Vec<Vec<String>> {
+    posted.iter().map(|room| room.iter().map(|webhook| webhook.id.clone()).collect()).collect()
 }
 
 /// The event ids that are there more than once.
 pub(crate) fn repeats(messages: &[Stored]) -> Vec<String> {
     let mut seen = HashSet::new();
     messages.iter().map(event_id).filter(|id| !seen.insert(id.clone())).collect()
-}
-
-/// Event ids in order of the alphabet, each as often as it is there.
-pub(crate) fn sorted(messages: &[Stored]) -> Vec<String> {
-    let mut ids: Vec<String> = messages.iter().map(event_id).collect();
-    ids.sort();
-    ids
 }

@@ -25,12 +25,6 @@ impl Service {
         self.field("webhook")
     }
 
-    /// Host and port of [`Service::webhook`], for `--listen`.
-    pub(crate) fn listen(&self) -> &str {
-        let address = self.webhook().trim_start_matches("http://");
-        address.split('/').next().unwrap_or(address)
-    }
-
     /// The base of `/livez`, `/readyz` and `/metrics`.
     pub(crate) fn admin(&self) -> &str {
         self.field("admin")

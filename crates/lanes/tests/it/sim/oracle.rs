@@ -164,10 +164,14 @@ fn judge_books(store: &ShardStore, truth: &Truth, shard: Shard) -> Judged {
         *states.entry(name).or_default() += 1;
     }
     let progress = &store.progress;
-    for seq in (1..=truth.last(shard)).filter(|&seq| progress.covers(seq)) {
+    for seq in (progress.books.base + 1..=truth.last(shard)).filter(|&seq| progress.covers(seq)) {
         let name = match truth.at(shard, seq).map(|of| &truth.known[of]) {
             Some(known) if known.verdict != Verdict::NotSubscribed => {
-                if known.seqs.first() == Some(&seq) { continue } else { "duplicate" }
+                if known.seqs.first() == Some(&seq) {
+                    continue;
+                } else {
+                    "duplicate"
+                }
             }
             _ => "filtered",
         };
@@ -212,4 +216,3 @@ fn judge_lanes(store: &ShardStore, due_by: Millis) -> Judged {
     }
     Ok(())
 }
-

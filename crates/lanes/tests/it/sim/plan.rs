@@ -46,6 +46,8 @@ impl Sabotage {
 pub(crate) struct Plan {
     pub(crate) rules: Rules,
     pub(crate) shards: u16,
+    /// Where the handler begins: what is before it is none of its business.
+    pub(crate) base: u64,
     pub(crate) keys: usize,
     pub(crate) chunk: usize,
     pub(crate) steps: usize,
@@ -74,26 +76,27 @@ impl Plan {
         let gentle = dice.percent(25);
         let fault = |dice: &mut Dice, most: u64| if gentle || dice.percent(40) { 0 } else { dice.from(1, most) };
         let weights = vec![
-            dice.pick(&[10, 20, 40]),      // publish
-            dice.pick(&[20, 40, 80]),      // deliver
-            dice.pick(&[20, 60, 150]),     // look at the store
-            dice.pick(&[20, 60, 150]),     // answer
-            dice.pick(&[10, 40, 100]),     // finish
-            dice.pick(&[0, 5, 20]),        // quiet
-            dice.pick(&[5, 20, 40]),       // time
-            fault(dice, 3),                // reconnect
-            fault(dice, 3),                // crash
-            fault(dice, 4),                // fence
-            dice.pick(&[0, 5, 20]),        // redrive
-            fault(dice, 1),                // drain
-            fault(dice, 5),                // rules
+            dice.pick(&[10, 20, 40]),  // publish
+            dice.pick(&[20, 40, 80]),  // deliver
+            dice.pick(&[20, 60, 150]), // look at the store
+            dice.pick(&[20, 60, 150]), // answer
+            dice.pick(&[10, 40, 100]), // finish
+            dice.pick(&[0, 5, 20]),    // quiet
+            dice.pick(&[5, 20, 40]),   // time
+            fault(dice, 3),            // reconnect
+            fault(dice, 3),            // crash
+            fault(dice, 4),            // fence
+            dice.pick(&[0, 5, 20]),    // redrive
+            fault(dice, 1),            // drain
+            fault(dice, 5),            // rules
         ];
         Self {
             rules,
             shards: dice.pick(&[1, 1, 2, 3]),
+            base: dice.pick(&[0, 0, 7]),
             keys: dice.pick(&[1, 2, 3, 6]),
             chunk: dice.pick(&[1, 3, 8]),
-            steps: dice.pick(&[100, 250, 700]),
+            steps: dice.pick(&[100, 400, 1_500]),
             messages: dice.pick(&[5, 15, 40, 100]),
             weights,
             duplicates: dice.pick(&[0, 10, 40]),

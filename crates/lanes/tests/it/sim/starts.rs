@@ -98,9 +98,10 @@ fn judge_attempt(
     let Invocation { seq, attempt, redriven, event, .. } = invocation;
     let recorded = store.history.range((*seq, 0)..=(*seq, u32::MAX)).next_back().map_or(0, |((_, made), _)| *made);
     hold!(*attempt > recorded, "attempt {attempt} of {seq} where {recorded} are recorded");
-    let open = store.attempts.get(seq).or_else(|| {
-        store.parked.values().find(|event| event.seq == *seq).map(|event| &event.attempts)
-    });
+    let open = store
+        .attempts
+        .get(seq)
+        .or_else(|| store.parked.values().find(|event| event.seq == *seq).map(|event| &event.attempts));
     let recorded = recorded.max(open.map_or(0, |attempts| attempts.made));
     hold!(*attempt > recorded, "attempt {attempt} of {seq} where {recorded} are kept");
     let handed = claim.handed.get(seq).copied().unwrap_or(0).max(recorded);
@@ -108,9 +109,10 @@ fn judge_attempt(
     hold!(*redriven == store.was_dead.contains(seq), "{seq} says redriven: {redriven}");
     if rules.order == Order::Room && !claim.began.contains(seq) {
         let key = &truth.known[event.of].key;
-        let late = claim.redriven.iter().find(|&&of| {
-            of < *seq && truth.at(event.shard, of).is_some_and(|of| truth.known[of].key == *key)
-        });
+        let late = claim
+            .redriven
+            .iter()
+            .find(|&&of| of < *seq && truth.at(event.shard, of).is_some_and(|of| truth.known[of].key == *key));
         hold!(late.is_none(), "{seq} begins before {late:?}, which was redriven");
     }
     Ok(())

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lanes::{
-    AttemptState, Cause, Change, Claimed, Commit, CommitReply, Conflict, ConflictKind, Identity, Known, LaneChange,
-    Millis, Origin, Progress, Row, Seq, Settled, StoredEvent, StoredLane, Suspect,
+    AttemptState, Books, Cause, Change, Claimed, Commit, CommitReply, Conflict, ConflictKind, Identity, Known,
+    LaneChange, Millis, Origin, Progress, Row, Seq, Settled, StoredEvent, StoredLane, Suspect,
 };
 
 use super::plan::Sabotage;
@@ -61,6 +61,11 @@ pub(crate) struct ShardStore {
 }
 
 impl ShardStore {
+    pub(crate) fn new(base: Seq) -> Self {
+        let books = Books { base, ..Books::default() };
+        Self { clean: true, progress: Progress { floor: base, books, ..Progress::default() }, ..Self::default() }
+    }
+
     pub(crate) fn state_of(&self, identity: &Identity) -> Option<State> {
         self.ledger.get(identity).map(|row| row.state)
     }
@@ -107,7 +112,11 @@ impl ShardStore {
             attempts: if sabotage == Sabotage::ForgetsAttempts {
                 Vec::new()
             } else {
-                self.attempts.iter().filter(|(seq, _)| !self.progress.covers(**seq)).map(|(&seq, &state)| (seq, state)).collect()
+                self.attempts
+                    .iter()
+                    .filter(|(seq, _)| !self.progress.covers(**seq))
+                    .map(|(&seq, &state)| (seq, state))
+                    .collect()
             },
             suspects: self.suspects.values().copied().collect(),
         }

@@ -60,8 +60,8 @@ impl World {
         let shards = usize::from(plan.shards);
         let handler = Handler::new(plan.rules.clone(), dice.next());
         Self {
-            truth: Truth { streams: vec![Vec::new(); shards], ..Truth::default() },
-            stores: vec![ShardStore { clean: true, ..ShardStore::default() }; shards],
+            truth: Truth { streams: vec![vec![None; usize::try_from(plan.base).unwrap()]; shards], ..Truth::default() },
+            stores: vec![ShardStore::new(plan.base); shards],
             process: Process::new(handler),
             strays: Vec::new(),
             now: 1_000_000,

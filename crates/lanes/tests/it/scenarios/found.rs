@@ -1,0 +1,100 @@
+//! What the simulator found, each bug once more by hand.
+
+use lanes::{
+    AttemptState, Bounds, Claimed, CommitReply, Conflict, ConflictKind, Input, OnDead, Outcome, Rules, StoredEvent,
+};
+
+use super::desk::{Desk, RETRY, event, fresh, lane, rows, rules, stored, wish};
+
+fn refused(seq: u64, kind: ConflictKind) -> CommitReply {
+    CommitReply::Refused(vec![Conflict { seq, kind }])
+}
+
+fn redriven(seq: u64) -> StoredEvent<u64> {
+    StoredEvent { attempts: AttemptState { made: 1, ..AttemptState::default() }, redriven: true, ..stored(seq) }
+}
+
+#[test]
+fn an_attempt_whose_record_is_refused_does_not_free_the_one_after_the_next() {
+    let mut desk = Desk::new(rules());
+    desk.deliver([event(1, "a")]);
+    desk.finish(1, RETRY);
+    desk.pass(500);
+    desk.finish(1, wish(100));
+    desk.pass(100);
+    desk.reply(CommitReply::Unavailable);
+    desk.pass(100);
+    let unanswered = desk.commits[0].clone();
+    assert_eq!(rows(&unanswered), [(1, "failed")]);
+    assert!(desk.started.is_empty(), "the second attempt is in no commit yet");
+    desk.reply(refused(1, ConflictKind::Unstorable));
+    assert_eq!(rows(&desk.commits[0]), [(1, "failed")]);
+    assert_eq!(desk.started[0].attempt, 3);
+}
+
+#[test]
+fn a_redrive_that_came_too_late_does_not_hide_the_stored_event() {
+    let mut desk = Desk::unclaimed(rules());
+    desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 2, 0, false)], ..fresh(2) }));
+    desk.redrive(1, "a", 1);
+    desk.load(vec![redriven(1), stored(2)]);
+    assert!(desk.started.is_empty(), "2 does not run before 1");
+    desk.reply(refused(1, ConflictKind::AlreadyOurs));
+    desk.load(vec![redriven(1), stored(2)]);
+    assert_eq!(desk.take_started(), [1]);
+}
+
+#[test]
+fn what_is_dropped_from_memory_behind_a_later_one_is_read_again() {
+    let mut desk = Desk::unclaimed(Rules { bounds: Bounds { park_after_ms: 0, ..Bounds::default() }, ..rules() });
+    desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 2, 0, false)], ..fresh(8) }));
+    desk.load(vec![stored(7), stored(8)]);
+    desk.redrive(3, "a", 1);
+    desk.commit_all();
+    desk.deliver([event(9, "b")]);
+    desk.finish(9, Outcome::Done);
+    desk.finish(7, Outcome::Done);
+    assert_eq!(desk.take_started(), [3]);
+    desk.finish(3, Outcome::HostFailed);
+    desk.pass(1_000);
+    assert_eq!((desk.loads[0].2, desk.loads[0].3), (3, 33), "7 is in memory still and takes nobody's place");
+    desk.load(vec![redriven(3), stored(7), stored(8)]);
+    assert_eq!(desk.take_started(), [3]);
+}
+
+#[test]
+fn an_event_that_ran_too_early_does_not_stay_before_the_one_that_is_redriven() {
+    let mut desk = Desk::unclaimed(Rules { on_dead: OnDead::Hold, ..rules() });
+    desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 2, 0, false)], ..fresh(2) }));
+    let twice = AttemptState { made: 2, crashes: 2, first_at: 1, ..AttemptState::default() };
+    desk.load(vec![StoredEvent { attempts: twice, ..stored(1) }, stored(2)]);
+    desk.finish(1, Outcome::Done);
+    assert_eq!(desk.take_started(), [2]);
+    desk.reply(refused(1, ConflictKind::Unstorable));
+    desk.commit_all();
+    desk.redrive(1, "a", 3);
+    desk.commit_all();
+    desk.finish(2, Outcome::Done);
+    assert_eq!(desk.take_started(), [1], "what 2 left is dropped, and it waits for 1");
+}
+
+#[test]
+fn attempts_of_an_event_that_died_again_before_its_redrive_go_on_counting() {
+    let mut desk = Desk::unclaimed(rules());
+    desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 1, 0, false)], ..fresh(1) }));
+    desk.load(vec![redriven(1)]);
+    desk.finish(1, Outcome::Permanent);
+    desk.redrive(1, "a", 1);
+    let commits = desk.commit_all();
+    assert_eq!(commits.iter().map(rows).collect::<Vec<_>>(), [vec![(1, "dead")], vec![(1, "parked")]]);
+    let lanes::Change::Parked { attempts, .. } = commits[1].rows[0].change else { panic!("not parked") };
+    assert_eq!(attempts.made, 2);
+}
+
+#[test]
+fn a_lane_is_due_when_its_first_event_is() {
+    let mut desk = Desk::new(rules());
+    desk.deliver([event(1, "a"), event(2, "a")]);
+    desk.finish(1, wish(60_000));
+    assert_eq!(desk.commits[0].lanes, [super::desk::waiting("a", 1_060_000)], "and not when its second one would be");
+}
