@@ -222,7 +222,7 @@ impl<E: Clone, R: Clone> Handler<E, R> {
         !self.core.draining && self.shards.contains_key(&shard) && self.has_room()
     }
 
-    /// New rules, from the next decision on.
+    /// New rules, from the next decision on. What is in hand stays in its lanes, and lanes that are held stay held.
     pub fn set_rules(&mut self, rules: Rules) {
         self.core.rules = rules;
     }

@@ -19,6 +19,13 @@ pub struct Rules {
     pub bounds: Bounds,
 }
 
+impl Rules {
+    /// Does a dead letter hold its lane? Where each event is a lane of its own there is nothing to hold.
+    pub(crate) fn holds(&self) -> bool {
+        self.on_dead == OnDead::Hold && self.order == Order::Room
+    }
+}
+
 /// Whether events of one ordering key run one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {

@@ -96,7 +96,7 @@ pub enum Error {
         source: Arc<sqlx::Error>,
     },
     /// What is stored cannot be understood.
-    #[error("cannot {operation}: the stored {what} is not valid")]
+    #[error("cannot {operation}: the store holds {what} that cannot be understood")]
     Invalid {
         /// What was asked.
         operation: &'static str,

@@ -6,7 +6,7 @@ use super::commit::Pending;
 use super::{Core, Owned};
 use crate::lane::{Failed, Step};
 use crate::retry::{self, Attempt, Verdict};
-use crate::{Cause, Change, OnDead, Outcome, Seq};
+use crate::{Cause, Change, Outcome, Seq};
 
 impl<E: Clone, R: Clone> Owned<E, R> {
     pub(crate) fn finished(&mut self, core: &mut Core<E, R>, invocation: u64, outcome: Outcome, report: R) {
@@ -42,7 +42,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                         let mut row = Pending::of(item, &run.key, origin, change);
                         item.attempts = attempts;
                         item.step = Step::Settling;
-                        row.holds = core.rules.on_dead == OnDead::Hold;
+                        row.holds = core.rules.holds();
                         lane.held |= row.holds;
                         self.pending.push(row);
                     }
@@ -63,7 +63,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             let change = Change::Dead { attempts: item.attempts, cause: Cause::ProcessDied, report: None };
             let mut row = Pending::of(item, key, origin, change);
             item.step = Step::Settling;
-            row.holds = core.rules.on_dead == OnDead::Hold;
+            row.holds = core.rules.holds();
             lane.held |= row.holds;
             self.pending.push(row);
         }

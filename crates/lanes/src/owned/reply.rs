@@ -218,7 +218,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     /// An invocation that left what cannot be stored counts as one that broke a limit.
     fn broke(&mut self, core: &mut Core<E, R>, at: usize, report: R) {
         let draw = core.chance.draw();
-        let hold = core.rules.on_dead == crate::OnDead::Hold;
+        let hold = core.rules.holds();
         let Some(row) = self.unanswered.as_mut().and_then(|commit| commit.rows.get_mut(at)) else { return };
         let attempt = Attempt { before: row.before, started: core.now, ended: core.now, is_final: false };
         let verdict = retry::judge(Outcome::Crash(Crash::HostLimit), &attempt, &core.rules.retry, draw);

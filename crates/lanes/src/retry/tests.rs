@@ -58,22 +58,14 @@ fn the_wish_of_the_handler_is_honoured_up_to_the_longest_wait() {
 
 #[test]
 fn retries_end_when_the_next_one_would_come_after_the_time_allowed() {
-    let at = |first_at, retries| Attempt {
-        before: state(retries, 0, retries, first_at, 0),
-        started: 50_000,
-        ended: 51_000,
-        is_final: false,
-    };
-    // The third wait is 2 s, so the next attempt would be at 53 s; 60 s are allowed from the first one on.
-    for (first_at, dead) in [(0, false), (1, true), (6_999, true), (7_000, true), (7_001, false), (20_000, false)] {
-        let before = if first_at == 0 { 50_000 } else { first_at };
-        let verdict = judge(RETRY, &at(first_at, 2), &Retry { for_ms: 46_000, ..policy() }, 0.5);
-        let expected = state(3, 0, 3, before, 53_000);
-        if dead && first_at + 46_000 < 53_000 {
-            assert_eq!(verdict, Verdict::Dead(expected, Cause::RetriesExhausted), "first at {first_at}");
-        } else {
-            assert_eq!(verdict, Verdict::Again(expected), "first at {first_at}");
-        }
+    let policy = Retry { for_ms: 46_000, ..policy() };
+    // The third wait is 2 s: the next attempt would begin at 53 s.
+    for (first_at, goes_on) in [(1_000, false), (6_999, false), (7_000, true), (50_000, true)] {
+        let before = state(2, 0, 2, first_at, 0);
+        let attempt = Attempt { before, started: 50_000, ended: 51_000, is_final: false };
+        let after = state(3, 0, 3, first_at, 53_000);
+        let expected = if goes_on { Verdict::Again(after) } else { Verdict::Dead(after, Cause::RetriesExhausted) };
+        assert_eq!(judge(RETRY, &attempt, &policy, 0.5), expected, "first at {first_at}");
     }
 }
 

@@ -1,3 +1,5 @@
+//! What the feed says of a death, and under which id.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

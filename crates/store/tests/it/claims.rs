@@ -154,3 +154,15 @@ async fn a_released_shard_is_clean_and_claimed_again_with_the_next_epoch() {
     assert!(!world.books().await.unwrap()[0].clean);
     assert_eq!(owner_of(&claim.claimed).epoch, 2);
 }
+
+#[tokio::test]
+async fn a_progress_that_cannot_be_understood_is_refused_in_words_and_hurts_no_other() {
+    let world = World::new().await;
+    world.own().await;
+    sqlx::query("update progress set ranges = 'x'").execute(&mut world.raw().await).await.unwrap();
+    let (broken, other) = tokio::join!(world.store.claim(claiming("b", 0)), world.store.claim(claiming("b", 1)));
+    let error = broken.unwrap_err();
+    assert!(matches!(error, Error::Invalid { what: "ranges", .. }), "{error:?}");
+    assert_eq!(error.to_string(), "cannot claim a shard: the store holds ranges that cannot be understood");
+    assert!(other.unwrap().fresh);
+}

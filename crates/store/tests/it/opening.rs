@@ -1,10 +1,11 @@
 //! Opening, closing, and who may.
 
 use event::Prefix;
-use store::{Error, OpenError, Store};
+use lanes::Origin;
+use store::{Error, OpenError, Sending, Store};
 use tempfile::TempDir;
 
-use crate::world::{HANDLER, World, done, identity, open, row, url};
+use crate::world::{HANDLER, World, done, done_with, effect, identity, open, parked, row, url};
 
 #[tokio::test]
 async fn a_second_opener_is_refused_in_words_with_the_pid_of_the_first() {
@@ -50,7 +51,7 @@ async fn a_folder_that_is_not_there_is_made_and_what_was_written_is_there_the_ne
     store.close().await;
     let world = World::new().await;
     let owner = world.own().await;
-    world.put_done(&owner, vec![row(1, lanes::Origin::Stream, done())]).await;
+    world.put_done(&owner, vec![row(1, Origin::Stream, done())]).await;
     let world = world.restart().await;
     assert_eq!(world.look_up(HANDLER, store::LIVE, &[(9, identity("EV_1"))]).await.unwrap().len(), 1);
 }
@@ -94,4 +95,29 @@ async fn every_call_can_be_spawned() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_leaves_everything_that_was_answered() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let effects = done_with(vec![effect("a", "1"), effect("a", "2")]);
+    world.put_done(&owner, vec![row(1, Origin::Stream, effects), row(2, Origin::Stream, parked(1))]).await;
+    let id = world.outbox_waiting(0, 1).await.unwrap()[0].id;
+    world.outbox_sending(&[Sending { id, stream: "A".into(), last_seq: 9 }], 5).await.unwrap();
+    world.mark(&owner, &[3, 4]).await;
+    // The files as they are in the middle of its life, as the next process finds them after a kill.
+    let folder = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    let store = open(&folder).await;
+    let left = World { folder, store };
+    let claim = left.claim_as("next", 0).await;
+    assert_eq!(claim.claimed.progress.floor, 2);
+    assert_eq!(claim.claimed.suspects.iter().map(|suspect| suspect.seq).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(left.load(HANDLER, store::LIVE, 0, "room", 0, 9).await.unwrap().len(), 1);
+    let sent: Vec<bool> = left.outbox_waiting(0, 9).await.unwrap().iter().map(|row| row.sent.is_some()).collect();
+    assert_eq!(sent, [true, false]);
 }

@@ -7,7 +7,7 @@ use event::header;
 use serde_json::{Value, json};
 use testkit::fixtures;
 
-use super::site::{Site, Sums, WINDOW, webhook};
+use super::site::{Site, Sums, WINDOW, body};
 use crate::rig::handler;
 
 /// One way to fail and what is told of it.
@@ -50,7 +50,7 @@ impl Failure {
         let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
         assert_eq!(text(shown, "cause"), self.cause, "{shown:#}");
         assert!(text(shown, "error").contains(self.error), "{shown:#}");
-        assert_eq!(shown["body"], webhook("participant_joined", "blue", &self.id()).body);
+        assert_eq!(shown["body"], body("participant_joined", "blue", &self.id()));
         let history = shown["history"].as_array().context("a history")?;
         // A machine that stands still at the wrong moment makes one more attempt of another kind.
         let of_cause = history.iter().filter(|attempt| text(attempt, "outcome") == self.cause);
@@ -101,11 +101,11 @@ async fn a_handler_that_fails_in_every_way_leaves_dead_letters_and_its_neighbour
         failure.check(&site.ask_one(&["dlq", "show", &failure.id()]).await?)?;
     }
     let feed = site.stored("RW_DEAD").await?;
-    let fed: BTreeMap<&str, &str> =
+    let told: BTreeMap<&str, &str> =
         feed.iter().map(|message| (message.header(header::NATS_MSG_ID), message.header("Rw-Cause"))).collect();
     let notices: Vec<String> = died.iter().map(|id| format!("dead/broken/{id}/1")).collect();
     let causes = notices.iter().zip(&FAILURES).map(|(id, failure)| (id.as_str(), failure.cause)).collect();
-    assert_eq!((feed.len(), fed), (died.len(), causes));
+    assert_eq!((feed.len(), told), (died.len(), causes));
     assert!(feed.iter().all(|message| message.subject == "rw.dead.broken.participant_joined"), "{feed:?}");
 
     let ended = site.end().await?;

@@ -17,6 +17,8 @@ use super::LONG;
 pub(crate) struct Webhook {
     /// Its id.
     pub(crate) id: String,
+    /// Its room, which is its ordering key.
+    pub(crate) room: String,
     /// What is posted.
     pub(crate) body: String,
 }
@@ -26,7 +28,7 @@ impl Webhook {
     pub(crate) fn new(kind: &str, room: &str) -> Result<Self> {
         let body = generate::event(kind, &Names::new(room, "somebody"));
         let facts = livekit::body::inspect(body.as_bytes()).context("not an event")?;
-        Ok(Self { id: facts.id.to_string(), body })
+        Ok(Self { id: facts.id.to_string(), room: room.to_owned(), body })
     }
 }
 
@@ -59,7 +61,7 @@ impl Poster {
             self.post(webhook).await.ok().filter(|status| *status != 429 && *status < 500)
         })
         .await?;
-        anyhow::ensure!(status == 200, "{} was answered {status}", webhook.id);
+        anyhow::ensure!(status == 200, "{} of {} was answered {status}", webhook.id, webhook.room);
         Ok(())
     }
 

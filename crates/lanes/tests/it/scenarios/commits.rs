@@ -164,3 +164,22 @@ fn a_lost_shard_is_forgotten_and_late_results_are_ignored() {
     assert_eq!(desk.handler.gauges(), lanes::Gauges::default());
     assert_eq!(desk.handler.next_wake(), None);
 }
+
+#[test]
+fn what_runs_again_because_of_another_event_has_the_attempts_it_had_before() {
+    let mut desk = Desk::new(rules());
+    desk.deliver([event(1, "a"), event(2, "a"), event(3, "b")]);
+    desk.finish(3, Outcome::Done);
+    desk.finish(1, Outcome::Done);
+    desk.finish(2, super::desk::RETRY);
+    desk.reply(CommitReply::Done);
+    assert_eq!(rows(&desk.commits[0]), [(1, "done"), (2, "failed")]);
+    desk.pass(500);
+    desk.finish(2, Outcome::Done);
+    desk.reply(refused(&[(1, ConflictKind::Unstorable)]));
+    assert_eq!(rows(&desk.commits[0]), [(1, "failed")]);
+    desk.commit_all();
+    desk.pass(500);
+    desk.finish(1, Outcome::Done);
+    assert_eq!((desk.started[0].seq, desk.started[0].attempt), (2, 1));
+}

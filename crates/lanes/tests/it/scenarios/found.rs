@@ -44,8 +44,8 @@ fn a_redrive_that_came_too_late_does_not_hide_the_stored_event() {
     assert_eq!(desk.take_started(), [1]);
 }
 
-#[test]
-fn what_is_dropped_from_memory_behind_a_later_one_is_read_again() {
+/// 3 was read and dropped again; 7, which ran before it was redriven, is in memory and in a commit.
+fn behind_a_later_one() -> Desk {
     let mut desk = Desk::unclaimed(Rules { bounds: Bounds { park_after_ms: 0, ..Bounds::default() }, ..rules() });
     desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 2, 0, false)], ..fresh(8) }));
     desk.load(vec![stored(7), stored(8)]);
@@ -57,9 +57,24 @@ fn what_is_dropped_from_memory_behind_a_later_one_is_read_again() {
     assert_eq!(desk.take_started(), [3]);
     desk.finish(3, Outcome::HostFailed);
     desk.pass(1_000);
+    desk
+}
+
+#[test]
+fn what_is_dropped_from_memory_behind_a_later_one_is_read_again() {
+    let mut desk = behind_a_later_one();
     assert_eq!((desk.loads[0].2, desk.loads[0].3), (3, 33), "7 is in memory still and takes nobody's place");
     desk.load(vec![redriven(3), stored(7), stored(8)]);
     assert_eq!(desk.take_started(), [3]);
+}
+
+#[test]
+fn what_was_settled_while_it_was_read_does_not_run_again() {
+    let mut desk = behind_a_later_one();
+    desk.commit_all();
+    desk.load(vec![redriven(3), stored(7), stored(8)]);
+    desk.finish(3, Outcome::Done);
+    assert_eq!(desk.take_started(), [8]);
 }
 
 #[test]

@@ -59,6 +59,15 @@ fn a_redriven_event_lets_its_held_lane_go_on_in_order() {
 }
 
 #[test]
+fn where_each_event_is_a_lane_of_its_own_nothing_is_held() {
+    let mut desk = Desk::new(Rules { order: lanes::Order::None, ..hold() });
+    desk.deliver([event(1, "a")]);
+    desk.finish(1, Outcome::Permanent);
+    assert!(desk.commit_all().remove(0).lanes.is_empty());
+    assert_eq!(desk.handler.gauges().lanes, 0);
+}
+
+#[test]
 fn a_redriven_event_that_dies_again_holds_again() {
     let mut desk = Desk::new(hold());
     desk.deliver([event(1, "a")]);

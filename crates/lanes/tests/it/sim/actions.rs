@@ -3,7 +3,7 @@
 use lanes::{Change, CommitReply, ConflictKind, Crash, Delivery, Input, Origin, Outcome, Seq, Shard, Verdict};
 
 use super::oracle::Judged;
-use super::plan::{Sabotage, bounds};
+use super::plan::{Sabotage, bounds, concurrency};
 use super::process::{Process, Question, Transit};
 use super::truth::{Event, Poison, Report};
 use super::world::World;
@@ -53,6 +53,7 @@ impl World {
             }
             _ => {
                 self.plan.rules.bounds = bounds(&mut self.dice);
+                self.plan.rules.concurrency = concurrency(&mut self.dice);
                 self.process.handler.set_rules(self.plan.rules.clone());
                 Ok(())
             }

@@ -127,7 +127,7 @@ fn rules(dice: &mut Dice) -> Rules {
     Rules {
         order: dice.pick(&[Order::Room, Order::Room, Order::Room, Order::None]),
         on_dead: dice.pick(&[OnDead::Continue, OnDead::Hold]),
-        concurrency: NonZeroU32::new(dice.pick(&[1, 2, 4])).unwrap(),
+        concurrency: concurrency(dice),
         retry: Retry {
             for_ms: dice.pick(&[0, 500, 5_000, 60_000]),
             initial_ms: dice.pick(&[1, 50, 1_000]),
@@ -137,6 +137,10 @@ fn rules(dice: &mut Dice) -> Rules {
         },
         bounds: bounds(dice),
     }
+}
+
+pub(crate) fn concurrency(dice: &mut Dice) -> NonZeroU32 {
+    NonZeroU32::new(dice.pick(&[1, 2, 4])).unwrap()
 }
 
 pub(crate) fn bounds(dice: &mut Dice) -> Bounds {
