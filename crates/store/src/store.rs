@@ -23,8 +23,6 @@ use crate::{
     writer::{Queue, Writer},
 };
 
-use crate::{OutcomeRow, outcomes};
-
 /// Connections that read; look-ups of several shards go side by side.
 const READERS: u32 = 4;
 
