@@ -1,5 +1,4 @@
 //! The only `bindgen!` of the host side: the plugin world of `wit/`.
-#![expect(clippy::pedantic, reason = "generated code")]
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -162,7 +162,7 @@ impl Control {
             .await?
             .into_iter()
             .filter(|letter| &*letter.event_id == id)
-            .map(|letter| letter.handler.to_string())
+            .map(|letter| letter.handler.clone())
             .collect();
         names.sort_unstable();
         names.dedup();
@@ -200,7 +200,7 @@ impl Control {
             (Some(handler), None, true) => {
                 let mut letters = self.list(Some(handler), MAX_LETTERS).await?;
                 letters.sort_by_key(|letter| (letter.shard, letter.seq));
-                letters.into_iter().map(|letter| (letter.handler.to_string(), letter.event_id.to_string())).collect()
+                letters.into_iter().map(|letter| (letter.handler.clone(), letter.event_id.clone())).collect()
             }
             _ => return Err(Refused::NothingNamed),
         };

@@ -129,7 +129,7 @@ impl Metrics {
     /// What the store holds, read now and then.
     pub(crate) fn stored(&self, books: &[store::BooksRow], counts: &[store::Counts]) {
         for row in books {
-            let labels = OfShard { handler: row.handler.to_string(), shard: row.shard };
+            let labels = OfShard { handler: row.handler.clone(), shard: row.shard };
             self.unaccounted.get_or_create(&labels).set(row.unaccounted());
         }
         for count in counts {

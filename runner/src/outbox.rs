@@ -159,8 +159,8 @@ impl Outbox {
         for answer in answers {
             match answer {
                 Answer::Stored(id) => stored.push(id),
-                Answer::Refused(row, error) => refused.push((row.id, self.hold_back(row, error, blocked))),
-                Answer::Unanswered(row, error) => unanswered.push((row.id, self.hold_back(row, error, blocked))),
+                Answer::Refused(row, error) => refused.push((row.id, self.hold_back(&row, error, blocked))),
+                Answer::Unanswered(row, error) => unanswered.push((row.id, self.hold_back(&row, error, blocked))),
             }
         }
         self.metrics.sent(stored.len());
@@ -179,8 +179,8 @@ impl Outbox {
         Ok(())
     }
 
-    fn hold_back(&mut self, row: OutboxRow, error: String, blocked: &mut HashSet<Lane>) -> String {
-        let lane = lane_of(&row);
+    fn hold_back(&mut self, row: &OutboxRow, error: String, blocked: &mut HashSet<Lane>) -> String {
+        let lane = lane_of(row);
         let wait = self.waiting.get(&lane).map_or(BACKOFF_FIRST, |backoff| (backoff.wait * 2).min(BACKOFF_LAST));
         if row.tries == 0 || wait >= BACKOFF_LAST {
             tracing::warn!(handler = %row.handler, subject = row.subject, id = row.msg_id, error,

@@ -29,7 +29,7 @@ pub(super) struct Stream {
 pub(crate) struct Claimed {
     pub(super) owner: Owner,
     pub(super) stream: Stream,
-    pub(super) claimed: lanes::Claimed,
+    pub(super) state: lanes::Claimed,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ impl Task {
     }
 
     pub(super) async fn take(&mut self, claimed: Claimed) {
-        let Claimed { owner, stream, claimed } = claimed;
+        let Claimed { owner, stream, state: claimed } = claimed;
         let progress = &claimed.progress;
         tracing::info!(handler = %self.config.name, shard = owner.shard, epoch = owner.epoch, floor = progress.floor,
             suspects = claimed.suspects.len(), lanes = claimed.lanes.len(), "claimed a shard");
@@ -117,7 +117,7 @@ async fn claim(shared: &Shared, config: &Handler, shard: Shard) -> Result<Claime
             .await
             .map_err(|source| ClaimError::Store(source.into()))?;
     }
-    Ok(Claimed { owner, stream: Stream { name, created }, claimed: claim.claimed })
+    Ok(Claimed { owner, stream: Stream { name, created }, state: claim.claimed })
 }
 
 /// Whether the message at the anchor is the one that was there. One that was trimmed proves nothing.

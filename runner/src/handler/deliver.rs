@@ -24,7 +24,7 @@ use crate::shared::{DEAD_LETTERS, Shared};
 const CHUNK: usize = 500;
 
 /// The server deletes a consumer that nobody pulled for so long.
-const INACTIVE: Duration = Duration::from_secs(60);
+const INACTIVE: Duration = Duration::from_mins(1);
 
 /// How long one pull request waits at the server, and how often the server says that it is still there.
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
@@ -273,7 +273,7 @@ impl Puller {
 /// A message of the dead-letter feed has the headers of the event that died. As an event of its own it has the type of
 /// the feed and the id of the message, of which there is one for each death.
 fn of_the_feed(mut envelope: Envelope, headers: &HeaderMap) -> Envelope {
-    envelope.kind = DEAD_LETTER.to_owned();
+    DEAD_LETTER.clone_into(&mut envelope.kind);
     let id = headers.get(header::NATS_MSG_ID).and_then(|id| EventId::try_from(id.as_str().to_owned()).ok());
     if let Some(id) = id {
         envelope.id = id;

@@ -143,7 +143,7 @@ impl Job {
         for LogLine { level, context, message } in &finished.logs {
             match level {
                 Level::Critical | Level::Error => {
-                    tracing::error!(target: "plugin", %handler, %id, context, "{message}")
+                    tracing::error!(target: "plugin", %handler, %id, context, "{message}");
                 }
                 Level::Warn => tracing::warn!(target: "plugin", %handler, %id, context, "{message}"),
                 Level::Info => tracing::info!(target: "plugin", %handler, %id, context, "{message}"),

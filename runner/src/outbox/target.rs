@@ -54,17 +54,16 @@ impl Targets {
         for subject in subjects {
             let target = match self.stream_of(&subject).await {
                 Err(error) => Err(service::error::Chain(&error).to_string()),
-                Ok(stream) => match of_stream.get(&stream) {
-                    Some(known) => known.clone(),
-                    None => {
+                Ok(stream) => {
+                    if !of_stream.contains_key(&stream) {
                         let read = self.read(&stream).await.map_err(|error| {
                             self.streams.remove(&subject);
                             service::error::Chain(&error).to_string()
                         });
-                        of_stream.insert(stream, read.clone());
-                        read
+                        of_stream.insert(stream.clone(), read);
                     }
-                },
+                    of_stream.get(&stream).cloned().unwrap_or_else(|| Err(TargetError::Unknown.to_string()))
+                }
             };
             found.insert(subject, target);
         }

@@ -43,7 +43,7 @@ fn an_expression_that_does_not_compile_and_a_plugin_that_is_not_there_are_found(
     assert_eq!(called.code, 64);
     let lines: Vec<&str> = called.stdout.lines().filter(|line| !line.starts_with(' ')).collect();
     let [plugin, when, warning] = lines.try_into().unwrap();
-    assert_eq!(plugin, "roomwire.yaml:3:13: the plugin of handler `meter` is not there: meter.wasm");
+    assert_eq!(plugin, "roomwire.yaml:3:13: the plugin of handler `meter` is not there: ./meter.wasm");
     assert!(when.starts_with("roomwire.yaml:5:11: `when` is not a CEL expression"), "{when}");
     assert_eq!(warning, "roomwire.yaml:4:24: `room_start` is no event that LiveKit is known to send");
 }
