@@ -137,6 +137,7 @@ impl Rig {
 
 /// The section of a handler with a test guest (`behave`, `publisher`) and its config, on every event, which may publish
 /// to `out.>`. `more` is laid over it.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the config in place")]
 pub(crate) fn handler(name: &str, guest: &str, config: Value, more: Value) -> Result<Value> {
     let plugin = fixtures::plugin(guest)?;
     let mut section = json!({

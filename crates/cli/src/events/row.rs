@@ -28,7 +28,7 @@ pub(super) struct Row {
 pub(super) fn of(message: &Message, shard: u16) -> Option<Row> {
     let seq = message.info().ok()?.stream_sequence;
     let headers = message.headers.as_ref()?;
-    let envelope = match Envelope::from_headers(|name| headers.get(name).map(|value| value.as_str())) {
+    let envelope = match Envelope::from_headers(|name| headers.get(name).map(async_nats::HeaderValue::as_str)) {
         Ok(envelope) => envelope,
         Err(error) => {
             tracing::warn!(shard, seq, %error, "a message in the event streams is no event");

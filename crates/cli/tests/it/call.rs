@@ -49,6 +49,7 @@ impl Place {
     }
 
     /// As `call`, from async code that must go on meanwhile.
+    #[expect(clippy::unused_async, reason = "only async code may call it")]
     pub(crate) async fn call_beside(&self, arguments: &[&str]) -> Called {
         tokio::task::block_in_place(|| self.call(arguments))
     }

@@ -1,6 +1,6 @@
 //! The binary `roomwire` as its users call it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod call;
 mod config;

@@ -9,7 +9,7 @@ use testkit::{NatsServer, Process, wait_until};
 
 use crate::call::Place;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A running `up`.
 struct Up {
