@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn covering_merges_what_overlaps_or_touches_and_moves_the_floor() {
-        let table: &[(Seq, &[(Seq, Seq)], (Seq, Seq), u64, Seq, &[(Seq, Seq)])] = &[
+        type Case<'a> = (Seq, &'a [(Seq, Seq)], (Seq, Seq), u64, Seq, &'a [(Seq, Seq)]);
+        let table: &[Case<'_>] = &[
             (0, &[], (1, 1), 1, 1, &[]),
             (0, &[], (2, 3), 2, 0, &[(2, 3)]),
             (0, &[(2, 3)], (1, 1), 1, 3, &[]),

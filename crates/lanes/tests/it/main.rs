@@ -8,7 +8,7 @@
     clippy::redundant_else,
     clippy::manual_is_multiple_of,
     clippy::match_same_arms,
-    clippy::type_complexity,
+    clippy::cast_possible_truncation,
     clippy::print_stdout,
     reason = "a test fails by panicking, and the model of the store reads like the rules it checks"
 )]
