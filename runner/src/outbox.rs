@@ -135,7 +135,7 @@ impl Outbox {
     /// Sends one row of each lane and waits for the answers.
     async fn round(&mut self, rows: Vec<OutboxRow>, blocked: &mut HashSet<Lane>) -> Result<(), store::Error> {
         let (ready, refused) = self.find_targets(rows).await;
-        let (ready, stored) = self.settle_unknown(ready).await;
+        let (ready, known) = self.settle_unknown(ready).await;
         let noted: Vec<Sending> = ready
             .iter()
             .map(|ready| Sending {
@@ -150,7 +150,7 @@ impl Outbox {
         let sends: FuturesUnordered<_> = ready.into_iter().map(|ready| send(&self.js, ready)).collect();
         let mut answers: Vec<Answer> = sends.collect().await;
         answers.extend(refused);
-        answers.extend(stored.into_iter().map(Answer::Stored));
+        answers.extend(known);
         self.note(answers, blocked).await
     }
 
@@ -207,33 +207,26 @@ impl Outbox {
         (ready, refused)
     }
 
-    /// Splits off the rows that their stream turns out to have already.
-    async fn settle_unknown(&mut self, ready: Vec<Ready>) -> (Vec<Ready>, Vec<i64>) {
+    /// Splits off the rows that their stream turns out to have already, and those whose stream cannot tell now: to send
+    /// these again could repeat them.
+    async fn settle_unknown(&mut self, ready: Vec<Ready>) -> (Vec<Ready>, Vec<Answer>) {
         let now = unix_ms();
         let (unknown, mut send): (Vec<Ready>, Vec<Ready>) =
             ready.into_iter().partition(|ready| must_ask(&ready.row, &ready.target, now));
-        if unknown.is_empty() {
-            return (send, Vec::new());
-        }
-        let mut stored = Vec::new();
+        let mut found = HashMap::new();
         for (stream, from) in oldest_notes(&unknown) {
-            match self.targets.ids_since(&stream, from).await {
-                Ok(ids) => {
-                    stored.extend(
-                        unknown
-                            .iter()
-                            .filter(|ready| ready.target.stream == stream && ids.contains(&ready.row.msg_id))
-                            .map(|ready| ready.row.id),
-                    );
-                }
-                Err(error) => {
-                    tracing::warn!(stream, error = %Chain(&error),
-                        "cannot tell whether messages arrived before a crash; they are sent again");
-                }
+            let ids = self.targets.ids_since(&stream, from).await.map_err(|error| Chain(&error).to_string());
+            found.insert(stream, ids);
+        }
+        let mut answers = Vec::new();
+        for ready in unknown {
+            match found.get(&ready.target.stream) {
+                Some(Ok(ids)) if ids.contains(&ready.row.msg_id) => answers.push(Answer::Stored(ready.row.id)),
+                Some(Err(error)) => answers.push(Answer::Unanswered(ready.row, error.clone())),
+                Some(Ok(_)) | None => send.push(ready),
             }
         }
-        send.extend(unknown.into_iter().filter(|ready| !stored.contains(&ready.row.id)));
-        (send, stored)
+        (send, answers)
     }
 }
 
