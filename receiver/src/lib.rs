@@ -15,6 +15,7 @@ mod webhook;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use service::admin::{Health, Metrics};
 use service::nats::Connection;
 use tokio::net::TcpListener;
@@ -33,7 +34,19 @@ pub use readiness::RunError;
 /// # Errors
 /// When the server or the streams are such that no event may be stored: too old, too small a `max_payload`, another number
 /// of shards. An operator must act then.
-pub async fn run(
+pub fn run<'a>(
+    listener: TcpListener,
+    connection: Connection,
+    config: Config,
+    health: &'a Health,
+    metrics: &'a Metrics,
+    shutdown: CancellationToken,
+) -> BoxFuture<'a, Result<(), RunError>> {
+    // In a box, because a bare future is compiled where it is awaited: again in each binary.
+    Box::pin(serve(listener, connection, config, health, metrics, shutdown))
+}
+
+async fn serve(
     listener: TcpListener,
     connection: Connection,
     config: Config,

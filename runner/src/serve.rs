@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use event::topology;
+use futures_util::future::LocalBoxFuture;
 use service::admin::{Component, Health};
 use service::error::Chain;
 use service::nats::{Connection, FirstConnect, ServerError, State, StreamError};
@@ -61,7 +62,17 @@ pub enum RunError {
 ///
 /// # Errors
 /// If it cannot start. Later failures are retried and reported, and end nothing.
-pub async fn run(
+pub fn run(
+    config: Config,
+    health: Health,
+    metrics: &service::admin::Metrics,
+    shutdown: CancellationToken,
+) -> LocalBoxFuture<'_, Result<(), RunError>> {
+    // In a box, because a bare future is compiled where it is awaited: again in each binary.
+    Box::pin(serve(config, health, metrics, shutdown))
+}
+
+async fn serve(
     config: Config,
     health: Health,
     metrics: &service::admin::Metrics,

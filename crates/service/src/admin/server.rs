@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -34,7 +35,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// Never at present; a connection that fails is the problem of its peer.
-pub async fn serve(
+pub fn serve(
+    listener: TcpListener,
+    health: Health,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, io::Result<()>> {
+    // In a box, because a bare future is compiled where it is awaited: again in each binary.
+    Box::pin(accept(listener, health, metrics, shutdown))
+}
+
+async fn accept(
     listener: TcpListener,
     health: Health,
     metrics: Metrics,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::address::{self, Login};
@@ -103,7 +104,16 @@ pub enum ConnectError {
 /// # Errors
 ///
 /// When the address or the credentials are wrong; with [`FirstConnect::Fail`] also when the server cannot be reached.
-pub async fn connect(section: &NatsSection, name: &str, first: FirstConnect) -> Result<Connection, ConnectError> {
+pub fn connect<'a>(
+    section: &'a NatsSection,
+    name: &'a str,
+    first: FirstConnect,
+) -> BoxFuture<'a, Result<Connection, ConnectError>> {
+    // In a box, because a bare future is compiled where it is awaited: again in each binary.
+    Box::pin(establish(section, name, first))
+}
+
+async fn establish(section: &NatsSection, name: &str, first: FirstConnect) -> Result<Connection, ConnectError> {
     let url = section.url.as_deref().unwrap_or(defaults::NATS_URL);
     let url = expand(url, &process_env).map_err(ConnectError::Template)?;
     let shown = without_password(&url);
