@@ -34,6 +34,7 @@ pub use readiness::RunError;
 /// # Errors
 /// When the server or the streams are such that no event may be stored: too old, too small a `max_payload`, another number
 /// of shards. An operator must act then.
+#[must_use]
 pub fn run<'a>(
     listener: TcpListener,
     connection: Connection,

@@ -62,6 +62,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// If it cannot start. Later failures are retried and reported, and end nothing.
+#[must_use]
 pub fn run(
     config: Config,
     health: Health,

@@ -35,6 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// Never at present; a connection that fails is the problem of its peer.
+#[must_use]
 pub fn serve(
     listener: TcpListener,
     health: Health,

@@ -104,6 +104,7 @@ pub enum ConnectError {
 /// # Errors
 ///
 /// When the address or the credentials are wrong; with [`FirstConnect::Fail`] also when the server cannot be reached.
+#[must_use]
 pub fn connect<'a>(
     section: &'a NatsSection,
     name: &'a str,
