@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use async_nats::Client;
 use jiff::Timestamp;
 use livekit::body;
-use livekit::notifier::{Delivery, Notifier};
+use livekit::notifier::{Delivery, Notifier, Rules};
 use livekit::recording::{self, Freshener};
 use livekit::sender::Sender;
 use service::config::{Config, process_env};
@@ -50,7 +50,7 @@ async fn send(demo: &Demo<'_>) -> anyhow::Result<Vec<Sent>> {
     let url = demo.ready.webhook.as_deref().unwrap_or_default();
     let signer = demo.config.livekit.resolve_first(&process_env)?;
     let (key, secret) = signer.context("the configuration has no key to sign with")?;
-    let notifier = Notifier::new(Sender::new(url, &key, secret)?);
+    let notifier = Notifier::new(Sender::new(url, &key, secret)?, Rules::protocol_1_54());
     let mut freshener = Freshener::new();
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
     let waiting: Vec<_> = recording::parse(MEETING)?
@@ -68,9 +68,10 @@ async fn send(demo: &Demo<'_>) -> anyhow::Result<Vec<Sent>> {
 }
 
 fn accepted(delivery: &Delivery) -> anyhow::Result<u16> {
-    match &delivery.answer {
-        Ok(answer) if answer.accepted() => Ok(answer.status),
-        Ok(answer) => bail!("the receiver answered {} to a webhook of the recorded meeting", answer.status),
-        Err(error) => bail!("the receiver did not answer: {}", Chain(error)),
+    match delivery.answer() {
+        Some(Ok(answer)) if answer.accepted() => Ok(answer.status),
+        Some(Ok(answer)) => bail!("the receiver answered {} to a webhook of the recorded meeting", answer.status),
+        Some(Err(error)) => bail!("the receiver did not answer: {}", Chain(error)),
+        None => bail!("a webhook of the recorded meeting was not sent: those before it took too long"),
     }
 }

@@ -1,92 +1,93 @@
-//! LiveKit's delivery: a queue for each ordering key, one request in flight in each, and its retries.
+//! LiveKit's delivery: a queue for each key, one request in flight in each, its retries, and what it drops.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+mod delivery;
+mod key;
+mod queues;
+mod rules;
+
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::body;
-use crate::sender::{Answer, SendError, Sender};
+pub use delivery::{Attempt, Delivery, Fate};
+pub use rules::{Heard, Next, Rules};
 
-/// LiveKit's waits between its five attempts.
-pub const WAITS: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+use crate::sender::{Answer, SendError};
+use queues::{Queues, Taken};
 
-/// What became of one webhook.
-#[derive(Debug)]
-pub struct Delivery {
-    /// How often it was sent.
-    pub attempts: u32,
-    /// The last answer, or why there was none.
-    pub answer: Result<Answer, SendError>,
+/// Hears the end of every webhook, before whoever waits for that one does. It is called from the queues: it must be quick.
+pub type Hook = Arc<dyn Fn(&Delivery) + Send + Sync>;
+
+/// Signs and sends one request: a [`crate::sender::Sender`], or in tests something that answers from a script.
+pub trait Post: Clone + Send + Sync + 'static {
+    /// The token for a body, valid from now.
+    fn sign(&self, body: &[u8]) -> String;
+
+    /// Sends a body once with this token.
+    fn post(&self, body: Bytes, token: &str) -> impl Future<Output = Result<Answer, SendError>> + Send;
 }
 
-struct Job {
-    body: Bytes,
-    done: oneshot::Sender<Delivery>,
+/// Sends events as LiveKit's server does: those of one key one after the other, those of different keys side by side.
+/// Nothing is kept on disk. It must be used inside a Tokio runtime.
+///
+/// One thing differs: LiveKit's client follows redirects, here a 3xx is an answer like any other.
+pub struct Notifier<P> {
+    post: P,
+    main: Queues<P>,
+    /// All extra webhooks share these, as they do in LiveKit: one that is slow delays the others of its key.
+    extra: Queues<P>,
 }
 
-/// Sends events as LiveKit's server does: those of one key one after the other, those of different keys side by side. It
-/// must be used inside a Tokio runtime.
-#[derive(Debug)]
-pub struct Notifier {
-    sender: Sender,
-    waits: Vec<Duration>,
-    queues: Mutex<HashMap<String, mpsc::UnboundedSender<Job>>>,
+impl<P: fmt::Debug> fmt::Debug for Notifier<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").field("post", &self.post).finish_non_exhaustive()
+    }
 }
 
-impl Notifier {
-    /// One with LiveKit's own waits.
+impl<P: Post> Notifier<P> {
+    /// One that sends every event through `post`.
     #[must_use]
-    pub fn new(sender: Sender) -> Notifier {
-        Notifier::with_waits(sender, WAITS.to_vec())
+    pub fn new(post: P, rules: Rules) -> Notifier<P> {
+        Notifier::build(post, rules, None)
     }
 
-    /// One that waits as long as given before the second, third, … attempt.
+    /// The same, and `hook` hears what became of each webhook.
     #[must_use]
-    pub fn with_waits(sender: Sender, waits: Vec<Duration>) -> Notifier {
-        Notifier { sender, waits, queues: Mutex::default() }
+    pub fn with_hook(post: P, rules: Rules, hook: Hook) -> Notifier<P> {
+        Notifier::build(post, rules, Some(hook))
+    }
+
+    fn build(post: P, rules: Rules, hook: Option<Hook>) -> Notifier<P> {
+        let rules = Arc::new(rules);
+        let main = Queues::new(false, rules.clone(), hook.clone());
+        Notifier { post, main, extra: Queues::new(true, rules, hook) }
     }
 
     /// Puts an event at the end of its key's queue. The receiver gets what became of it; without a value the runtime ended.
     pub fn notify(&self, body: impl Into<Bytes>) -> oneshot::Receiver<Delivery> {
+        self.main.put(self.post.clone(), body.into()).1
+    }
+
+    /// As `notify`, for an event with extra webhooks: the same event, sent also through each of `extra`, in queues of
+    /// their own. The first receiver is that of the event itself. Where a queue is full, what comes after it is not sent
+    /// either, and has no receiver.
+    pub fn notify_with(&self, body: impl Into<Bytes>, extra: &[P]) -> Vec<oneshot::Receiver<Delivery>> {
         let body = body.into();
-        let key = body::inspect(&body).map(|facts| facts.key.to_string()).unwrap_or_default();
-        let (done, delivery) = oneshot::channel();
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(key).or_insert_with(|| self.queue());
-        // A queue ends only with the runtime; the caller then sees a receiver without a value.
-        let _ended = queue.send(Job { body, done });
-        delivery
-    }
-
-    fn queue(&self) -> mpsc::UnboundedSender<Job> {
-        let (queue, mut jobs) = mpsc::unbounded_channel::<Job>();
-        let (sender, waits) = (self.sender.clone(), self.waits.clone());
-        tokio::spawn(async move {
-            while let Some(Job { body, done }) = jobs.recv().await {
-                // Nobody need be waiting for the result.
-                let _unheard = done.send(deliver(&sender, &waits, body).await);
+        let (mut taken, delivery) = self.main.put(self.post.clone(), body.clone());
+        let mut deliveries = vec![delivery];
+        for post in extra {
+            if taken == Taken::No {
+                break;
             }
-        });
-        queue
+            let (next, delivery) = self.extra.put(post.clone(), body.clone());
+            taken = next;
+            deliveries.push(delivery);
+        }
+        deliveries
     }
 }
 
-/// One token for all attempts, as LiveKit has it.
-async fn deliver(sender: &Sender, waits: &[Duration], body: Bytes) -> Delivery {
-    let token = sender.sign(&body);
-    let mut waits = waits.iter();
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        let answer = sender.send_signed(body.clone(), &token).await;
-        let again = answer.as_ref().map_or(true, Answer::is_retried);
-        let (true, Some(wait)) = (again, waits.next()) else { return Delivery { attempts, answer } };
-        let asked =
-            answer.ok().filter(|answer| matches!(answer.status, 429 | 503)).and_then(|answer| answer.retry_after);
-        tokio::time::sleep(asked.unwrap_or(*wait)).await;
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,30 @@
 //! Sends webhooks over HTTP as LiveKit does: one POST an event, keep-alive, the token bare in `Authorization`.
 
+mod retry_after;
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Uri;
+use hyper::body::Body as _;
 use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::rt::TokioExecutor;
 
+pub use retry_after::RetryAfter;
+
+use crate::notifier::Post;
 use crate::token::{self, Secret};
 
-/// LiveKit itself waits for ever; a simulator should end.
-const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+/// How long LiveKit's client tries to connect.
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long it keeps a connection that is not used.
+const KEPT_IDLE: Duration = Duration::from_secs(90);
 
 /// Why a webhook could not be sent, or was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +54,8 @@ pub enum SendError {
         source: hyper_util::client::legacy::Error,
     },
     /// Nothing came back.
-    #[error("no answer from {url} within {} s", .within.as_secs())]
+    #[error("no answer within {} s", .within.as_secs_f64())]
     Timeout {
-        /// Where it went.
-        url: String,
         /// How long it was waited for.
         within: Duration,
     },
@@ -57,8 +66,8 @@ pub enum SendError {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// `Retry-After` in whole seconds.
-    pub retry_after: Option<Duration>,
+    /// `Retry-After`, where it can be understood.
+    pub retry_after: Option<RetryAfter>,
 }
 
 impl Answer {
@@ -82,6 +91,8 @@ pub struct Sender {
     url: Uri,
     key: String,
     secret: Secret,
+    /// How far the clock that tokens are made by is ahead, in seconds.
+    ahead_s: i64,
 }
 
 impl Sender {
@@ -93,18 +104,29 @@ impl Sender {
         let parsed: Option<Uri> = url.parse().ok();
         let parsed = parsed.filter(|url| url.scheme_str() == Some("http") && url.host().is_some());
         let parsed = parsed.ok_or_else(|| SendError::Url { url: url.to_owned() })?;
-        let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Ok(Sender { client, url: parsed, key: key.to_owned(), secret })
+        Ok(Sender { client: client(), url: parsed, key: key.to_owned(), secret, ahead_s: 0 })
+    }
+
+    /// The same address and connections with another key.
+    #[must_use]
+    pub fn signed_by(&self, key: &str, secret: Secret) -> Sender {
+        Sender { key: key.to_owned(), secret, ..self.clone() }
+    }
+
+    /// The same with tokens made by a clock that is so many seconds ahead, or behind where it is negative.
+    #[must_use]
+    pub fn with_clock_ahead(&self, ahead_s: i64) -> Sender {
+        Sender { ahead_s, ..self.clone() }
     }
 
     /// A token for this body, valid from now.
     #[must_use]
     pub fn sign(&self, body: &[u8]) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        token::sign(&self.key, &self.secret, body, now.as_secs())
+        token::sign(&self.key, &self.secret, body, now.as_secs().saturating_add_signed(self.ahead_s))
     }
 
-    /// Signs the body anew and sends it once.
+    /// Signs the body anew and sends it once. There is no limit to how long the answer may take.
     ///
     /// # Errors
     /// When there is no answer.
@@ -114,23 +136,47 @@ impl Sender {
         self.send_signed(body, &token).await
     }
 
-    /// Sends a body once with the token given, as a repeat does.
+    /// Sends a body once with the token given, as a repeat does. There is no limit to how long the answer may take.
     ///
     /// # Errors
     /// When there is no answer.
     pub async fn send_signed(&self, body: Bytes, token: &str) -> Result<Answer, SendError> {
-        let request = hyper::Request::post(self.url.clone())
+        let mut request = hyper::Request::post(self.url.clone())
             .header(USER_AGENT, "LiveKit")
             .header(AUTHORIZATION, token)
             .header(CONTENT_TYPE, "application/webhook+json")
             .header(ACCEPT_ENCODING, "gzip")
             .body(Full::new(body))
             .map_err(|source| SendError::Request { url: self.url.to_string(), source })?;
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.client.request(request)).await;
-        let answer = answer.map_err(|_| SendError::Timeout { url: self.url.to_string(), within: ANSWER_WITHIN })?;
+        let connection = capture_connection(&mut request);
+        let answer = self.client.request(request).await;
         let answer = answer.map_err(|source| SendError::Transport { url: self.url.to_string(), source })?;
-        // Like LiveKit, this drops the answer's body unread: one that is not empty costs the connection.
-        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        Ok(Answer { status: answer.status().as_u16(), retry_after: retry_after.map(Duration::from_secs) })
+        // LiveKit drops the answer's body unread, and one that is not empty costs it the connection. Hyper would keep the
+        // connection where the whole body has arrived already.
+        if !answer.body().is_end_stream()
+            && let Some(connection) = connection.connection_metadata().as_ref()
+        {
+            connection.poison();
+        }
+        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| RetryAfter::parse(value.to_str().ok()?));
+        Ok(Answer { status: answer.status().as_u16(), retry_after })
     }
+}
+
+impl Post for Sender {
+    fn sign(&self, body: &[u8]) -> String {
+        Sender::sign(self, body)
+    }
+
+    async fn post(&self, body: Bytes, token: &str) -> Result<Answer, SendError> {
+        self.send_signed(body, token).await
+    }
+}
+
+/// One with the limits of LiveKit's: as many idle connections as there are processors, and one.
+fn client() -> Client<HttpConnector, Full<Bytes>> {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT_WITHIN));
+    let idle = available_parallelism().map_or(1, NonZero::get).saturating_add(1);
+    Client::builder(TokioExecutor::new()).pool_idle_timeout(KEPT_IDLE).pool_max_idle_per_host(idle).build(connector)
 }

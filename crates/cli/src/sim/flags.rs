@@ -1,7 +1,7 @@
 //! Where simulated webhooks go and who signs them.
 
 use clap::Args;
-use livekit::notifier::Notifier;
+use livekit::notifier::{Notifier, Rules};
 use livekit::sender::Sender;
 use livekit::token::Secret;
 use service::config::process_env;
@@ -32,12 +32,23 @@ pub(crate) struct TargetFlags {
 
 impl TargetFlags {
     /// Sends to the receiver that is meant.
-    pub(super) fn notifier(&self, globals: &Globals) -> anyhow::Result<Notifier> {
+    pub(super) fn notifier(&self, globals: &Globals) -> anyhow::Result<Notifier<Sender>> {
+        Ok(Notifier::new(self.sender(globals)?, self.rules()))
+    }
+
+    /// Signs as is meant, for the receiver that is meant.
+    pub(super) fn sender(&self, globals: &Globals) -> anyhow::Result<Sender> {
         let (key, secret) = self.signer(globals)?;
         let url = self.url(globals);
         let sender = Sender::new(&url, &key, secret).map_err(|error| Usage(error.to_string()))?;
         tracing::info!(url, key, "sending webhooks");
-        Ok(if self.no_retry { Notifier::with_waits(sender, Vec::new()) } else { Notifier::new(sender) })
+        Ok(sender)
+    }
+
+    /// How it is sent: as LiveKit's newest sender does, which does not wait for an answer for ever.
+    pub(super) fn rules(&self) -> Rules {
+        let rules = Rules::protocol_1_54();
+        if self.no_retry { rules.without_retries() } else { rules }
     }
 
     fn url(&self, globals: &Globals) -> String {

@@ -1,12 +1,13 @@
 //! `roomwire sim meeting`.
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use clap::Args;
 use livekit::generate;
 
 use super::flags::TargetFlags;
-use super::report::Report;
+use super::report::{AHEAD, Report};
 use crate::args::Globals;
 
 /// Meetings, all at the same time.
@@ -36,12 +37,16 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
     // Turn by turn, so that rooms are mixed as those of a real server are.
     let longest = meetings.iter().map(Vec::len).max().unwrap_or_default();
     let bodies = (0..longest).flat_map(|turn| meetings.iter().filter_map(move |meeting| meeting.get(turn)));
-    let waiting: Vec<_> = bodies.map(|body| (body, notifier.notify(body.clone()))).collect();
     let mut report = Report::new(globals.output);
-    for (body, delivery) in waiting {
-        if let Ok(delivery) = delivery.await {
-            report.sent(body, &delivery)?;
+    let mut waiting = VecDeque::new();
+    for body in bodies {
+        if waiting.len() >= AHEAD * flags.rooms {
+            report.next(&mut waiting).await?;
         }
+        waiting.push_back((body.clone(), notifier.notify(body.clone())));
+    }
+    while !waiting.is_empty() {
+        report.next(&mut waiting).await?;
     }
     Ok(report.exit_code())
 }

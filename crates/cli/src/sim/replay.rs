@@ -1,5 +1,6 @@
 //! `roomwire sim replay`.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use livekit::recording::{self, Freshener, Recorded};
 use tokio::time::Instant;
 
 use super::flags::TargetFlags;
-use super::report::Report;
+use super::report::{AHEAD, Report};
 use crate::args::Globals;
 use crate::failure::Usage;
 
@@ -46,7 +47,8 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
     let progress = progress(requests.len());
     let mut freshener = Freshener::new();
     let start = Instant::now();
-    let mut waiting = Vec::with_capacity(requests.len());
+    let mut report = Report::new(globals.output);
+    let mut waiting = VecDeque::new();
     for request in requests {
         if let Some(offset) = offset(&request, flags.speed) {
             tokio::time::sleep_until(start + offset).await;
@@ -57,15 +59,15 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
             let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
             freshener.body(&request.body, now)
         };
-        waiting.push((notifier.notify(body.clone()), body));
+        if flags.speed == 0.0 && waiting.len() >= AHEAD {
+            report.next(&mut waiting).await?;
+        }
+        waiting.push_back((body.clone(), notifier.notify(body)));
         progress.inc(1);
     }
     progress.finish_and_clear();
-    let mut report = Report::new(globals.output);
-    for (delivery, body) in waiting {
-        if let Ok(delivery) = delivery.await {
-            report.sent(&body, &delivery)?;
-        }
+    while !waiting.is_empty() {
+        report.next(&mut waiting).await?;
     }
     Ok(report.exit_code())
 }
