@@ -1,6 +1,7 @@
 //! `roomwire sim`: sends webhooks as LiveKit does.
 
 mod flags;
+mod load;
 mod meeting;
 mod replay;
 mod report;
@@ -20,6 +21,8 @@ pub(crate) enum SimCommand {
     Meeting(meeting::Flags),
     /// Send the requests of a recording in their order, signed anew
     Replay(replay::Flags),
+    /// Send many meetings at a steady rate, and judge what became of them
+    Load(load::Flags),
 }
 
 /// The exit code is 0 when everything that was sent was accepted.
@@ -28,5 +31,6 @@ pub(crate) async fn run(globals: &Globals, command: SimCommand) -> anyhow::Resul
         SimCommand::Send(flags) => send::run(globals, flags).await,
         SimCommand::Meeting(flags) => meeting::run(globals, flags).await,
         SimCommand::Replay(flags) => replay::run(globals, flags).await,
+        SimCommand::Load(flags) => load::run(globals, flags).await,
     }
 }

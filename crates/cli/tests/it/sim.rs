@@ -1,5 +1,7 @@
 //! `roomwire sim` against a receiver, and what `roomwire events` then shows.
 
+mod load;
+
 use std::time::Duration;
 
 use livekit::generate::KINDS;
