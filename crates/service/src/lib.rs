@@ -6,6 +6,7 @@ pub mod config;
 pub mod error;
 pub mod exit;
 pub mod listen;
+pub mod lock;
 pub mod nats;
 pub mod ready;
 pub mod shutdown;

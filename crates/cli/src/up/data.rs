@@ -1,10 +1,11 @@
 //! The folder that an `up` keeps its data in. One `up` a folder.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use service::lock::{Lock, LockError};
 use service::ready::{self, Ready, ReadyError};
 
 use crate::target;
@@ -26,7 +27,7 @@ pub(super) enum DataError {
 #[derive(Debug)]
 pub(super) struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl DataFolder {
@@ -35,18 +36,14 @@ impl DataFolder {
         let failed = |source| DataError::Open { path: path.to_owned(), source };
         // It will hold passwords and people's data.
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let lock = path.join("lock");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(lock).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(DataError::Taken { path: path.to_owned(), holder: holder(&mut file) });
+        let lock = Lock::take(&path.join("lock")).map_err(|error| match error {
+            LockError::Held { pid } => {
+                let holder = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+                DataError::Taken { path: path.to_owned(), holder }
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        sign(&mut file).map_err(failed)?;
-        let folder = Self { path: path.to_owned(), _lock: file };
+            LockError::File { source, .. } => failed(source),
+        })?;
+        let folder = Self { path: path.to_owned(), _lock: lock };
         folder.forget_running();
         Ok(folder)
     }
@@ -68,21 +65,6 @@ impl DataFolder {
         {
             tracing::warn!(%error, path = %path.display(), "cannot remove the file");
         }
-    }
-}
-
-/// Leaves the number of this process for the message that the next one gives.
-fn sign(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
-    writeln!(file, "{}", std::process::id())
-}
-
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
-    match (read, text.trim().parse::<u32>()) {
-        (Ok(_), Ok(pid)) => format!(" (process {pid})"),
-        _ => String::new(),
     }
 }
 

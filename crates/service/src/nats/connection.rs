@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use super::address::{self, Login};
 use crate::config::{NatsSection, TemplateError, defaults, expand, process_env, without_password};
 
-/// A peer that is dead without saying so is noticed after two of these. The client's own default is a minute.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// A peer that is dead without saying so is given up when the third of these finds two pings unanswered: after 9 s. The
+/// client's own default is a minute.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The longest wait between two attempts to reconnect. The client's own is 4 s, which would outlast a restart of the
 /// server by so much that LiveKit's retries run out.
