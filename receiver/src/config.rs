@@ -5,7 +5,7 @@ use std::time::Duration;
 use event::Project;
 use event::topology::StreamsConfig;
 use livekit::token::Keys;
-use service::config::{ReceiverLimits, ReceiverSection};
+use service::config::{ReceiverLimits, ReceiverSection, SpoolSection};
 
 use crate::clock::Clock;
 
@@ -26,6 +26,8 @@ pub struct Config {
     pub limits: ReceiverLimits,
     /// How long a connection may stay open without a request. LiveKit closes its own after 90 s.
     pub idle_timeout: Duration,
+    /// Where events wait that JetStream does not take; without it LiveKit is answered 503 then.
+    pub spool: Option<SpoolSection>,
     /// The event streams.
     pub streams: StreamsConfig,
     /// Whose events these are.
@@ -37,10 +39,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// What a configuration file says, with its secrets resolved.
+    /// What a configuration file says, with its secrets resolved and the path of its spool.
     #[must_use]
-    pub fn new(config: &service::config::Config, keys: Keys) -> Config {
-        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits } =
+    pub fn new(config: &service::config::Config, keys: Keys, spool: Option<SpoolSection>) -> Config {
+        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits, spool: _ } =
             config.receiver.clone();
         Config {
             paths,
@@ -50,6 +52,7 @@ impl Config {
             drain,
             limits,
             idle_timeout: Duration::from_mins(2),
+            spool,
             streams: config.topology(),
             project: Project::default(),
             keys,

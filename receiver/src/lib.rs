@@ -1,5 +1,6 @@
 //! Takes LiveKit's webhooks over HTTP and answers 2xx only when the event is stored in JetStream.
 
+mod accept;
 mod activity;
 mod body;
 mod clock;
@@ -7,24 +8,30 @@ mod config;
 mod connection;
 mod metrics;
 mod outcome;
+mod outgoing;
+mod patience;
 mod publish;
 mod readiness;
 mod server;
+mod spool;
 mod trace;
 mod webhook;
 
 use std::sync::Arc;
 
+use event::topology::StreamsConfig;
 use futures_util::future::BoxFuture;
 use service::admin::{Health, Metrics};
 use service::nats::Connection;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use clock::Clock;
 pub use config::Config;
 pub use outcome::{Fault, Outcome};
 pub use readiness::RunError;
+pub use spool::{DrainError, OpenError, Report, drain_orphan, report};
 
 /// Serves webhooks on `listener` until `shutdown`, then finishes what is in flight.
 ///
@@ -59,17 +66,71 @@ async fn serve(
     let metrics = Arc::new(metrics.register(metrics::ReceiverMetrics::register));
     let (readiness, ready) =
         readiness::Readiness::new(connection.clone(), config.clone(), health.component("receiver"));
-    let publisher = publish::Publisher::new(connection, &config, ready, metrics.clone());
-    let webhooks = Arc::new(webhook::Webhooks::new(config, publisher, metrics));
+    let (streams, limit) = (Arc::new(config.streams.clone()), config.limits.in_flight);
+    let publisher = publish::Publisher::new(connection, streams.clone(), limit, ready, metrics.clone()).await?;
+    let spooling = Spooling::start(&config, &streams, &publisher, &metrics).await?;
+    let spool = spooling.as_ref().map(|spooling| spooling.spool.clone());
+    let acceptor = accept::Acceptor::new(&config, streams, publisher, spool);
+    let webhooks = Arc::new(webhook::Webhooks::new(config, acceptor, metrics));
     let stop = shutdown.child_token();
     let serving = server::serve(listener, webhooks, stop.clone());
     tokio::pin!(serving);
-    tokio::select! {
+    let ended = tokio::select! {
         () = &mut serving => Ok(()),
         error = readiness.keep() => {
             stop.cancel();
             serving.await;
             Err(error)
+        }
+    };
+    if let Some(spooling) = spooling {
+        spooling.stop().await;
+    }
+    ended
+}
+
+/// The spool while it is emptied.
+struct Spooling {
+    spool: spool::Spool,
+    stop: CancellationToken,
+    draining: JoinHandle<()>,
+}
+
+impl Spooling {
+    /// Opens the spool where there is one.
+    async fn start(
+        config: &Config,
+        streams: &Arc<StreamsConfig>,
+        publisher: &publish::Publisher,
+        metrics: &metrics::ReceiverMetrics,
+    ) -> Result<Option<Spooling>, RunError> {
+        let Some(section) = &config.spool else {
+            tracing::info!("no spool: while JetStream takes no events, webhooks are answered 503 (receiver.spool)");
+            return Ok(None);
+        };
+        let metrics = metrics.spool.clone();
+        let (spool, reader) =
+            spool::Spool::open(&section.path, section.max_bytes, metrics.clone()).await.map_err(RunError::Spool)?;
+        let drain = spool::Drain::new(spool.clone(), reader, publisher.clone(), streams.clone(), metrics);
+        let stop = CancellationToken::new();
+        let draining = tokio::spawn(drain.run(stop.clone()));
+        Ok(Some(Spooling { spool, stop, draining }))
+    }
+
+    /// What waits stays on disk.
+    async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.draining.await {
+            tracing::error!(%error, "the spool's drain ended in a panic: please report it");
+        }
+        self.spool.close().await;
+        let spool::Depth { rows, bytes } = self.spool.depth();
+        if rows > 0 {
+            tracing::warn!(
+                rows,
+                bytes,
+                "events stay in the spool: the next start, or `roomwire spool drain`, sends them"
+            );
         }
     }
 }

@@ -23,6 +23,9 @@ struct Flags {
     /// Configuration file [default: ./roomwire.yaml if it exists].
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Folder for the spool, where `receiver.spool.path` is relative.
+    #[arg(long, default_value = ".roomwire")]
+    data: PathBuf,
     /// Address for webhooks, instead of `receiver.listen`.
     #[arg(long)]
     listen: Option<SocketAddr>,
@@ -66,7 +69,7 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, receiver::Co
         file.nats.url.clone_from(&flags.nats);
     }
     let keys = file.livekit.resolve_keys(&service::config::process_env).map_err(|error| error.to_string())?;
-    let config = receiver::Config::new(&file, keys);
+    let config = receiver::Config::new(&file, keys, file.receiver.spool.resolve(&flags.data, None));
     Ok((file, config))
 }
 

@@ -1,5 +1,7 @@
 //! What a receiver counts.
 
+mod spool;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -8,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::outcome::Outcome;
+pub(crate) use spool::SpoolMetrics;
 
 /// Seconds: an fsync takes one to ten milliseconds, the deadline is 0.9 s by default.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9, 2.0, 5.0];
@@ -32,6 +35,7 @@ pub(crate) struct ReceiverMetrics {
     pub(crate) publish_seconds: Histogram,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
+    pub(crate) spool: SpoolMetrics,
 }
 
 impl ReceiverMetrics {
@@ -43,8 +47,10 @@ impl ReceiverMetrics {
             publish_seconds: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            spool: SpoolMetrics::default(),
         };
-        let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections } = metrics.clone();
+        let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections, spool } =
+            metrics.clone();
         let receiver = registry.sub_registry_with_prefix("receiver");
         receiver.register("requests", "Requests answered, by status and reason", requests);
         receiver.register("duplicates", "Events that JetStream had already", duplicates);
@@ -56,6 +62,7 @@ impl ReceiverMetrics {
         );
         receiver.register("in_flight", "Events that wait for JetStream", in_flight);
         receiver.register("connections", "Open connections", connections);
+        spool.register(receiver);
         metrics
     }
 

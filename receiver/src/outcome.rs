@@ -13,6 +13,8 @@ use livekit::Refusal;
 pub enum Outcome {
     /// The event is in JetStream.
     Stored,
+    /// It is fsynced in the spool and goes to JetStream when that takes it.
+    Spooled,
     /// It was there already.
     Duplicate,
     /// It can never be accepted.
@@ -75,6 +77,24 @@ pub enum Fault {
         /// The limit.
         limit: usize,
     },
+    /// JetStream does not take the event, and the spool has no room for it.
+    #[error("the spool holds {max_bytes} bytes already (receiver.spool.max_bytes): see why NATS does not take events")]
+    SpoolFull {
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// JetStream does not take the event, and the spool cannot write it.
+    #[error("the spool cannot write the event: {why}")]
+    SpoolFailed {
+        /// What the database said.
+        why: String,
+    },
+    /// JetStream does not take the event, and the spool did not write it in time: it may be there or not.
+    #[error("neither JetStream nor the spool took the event within {} ms", .within.as_millis())]
+    SpoolSlow {
+        /// How long both had.
+        within: Duration,
+    },
     /// The bodies that are held in memory leave no room.
     #[error("the bodies of other requests fill the {limit} bytes that are kept for them")]
     Memory {
@@ -114,6 +134,9 @@ impl Fault {
             Fault::StreamRefused { .. } => "stream_refused",
             Fault::MaxPayload { .. } => "max_payload",
             Fault::InFlight { .. } => "in_flight",
+            Fault::SpoolFull { .. } => "spool_full",
+            Fault::SpoolFailed { .. } => "spool_failed",
+            Fault::SpoolSlow { .. } => "spool_slow",
             Fault::Memory { .. } => "memory",
             Fault::SlowBody { .. } => "slow_body",
             Fault::SenderGone { .. } => "sender_gone",
@@ -127,7 +150,7 @@ impl Outcome {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Outcome::Stored | Outcome::Duplicate => StatusCode::OK,
+            Outcome::Stored | Outcome::Spooled | Outcome::Duplicate => StatusCode::OK,
             Outcome::Refused(refusal) => match refusal {
                 Refusal::NoHeader
                 | Refusal::Malformed { .. }
@@ -150,6 +173,7 @@ impl Outcome {
     pub fn reason(&self) -> &'static str {
         match self {
             Outcome::Stored => "stored",
+            Outcome::Spooled => "spooled",
             Outcome::Duplicate => "duplicate",
             Outcome::Refused(refusal) => refusal.reason(),
             Outcome::Unavailable(fault) => fault.reason(),

@@ -1,80 +1,70 @@
 //! Publishes an event to its shard and waits for JetStream's acknowledgement, within the deadline.
 
-use std::error::Error as _;
+mod acks;
+mod answer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::HeaderMap;
-use async_nats::jetstream::context::{ContextBuilder, PublishError, PublishErrorKind};
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::publish::PublishAck;
-use async_nats::jetstream::{self, Context, ErrorCode};
+use async_nats::client::PublishErrorKind;
+use async_nats::{HeaderMap, SubscribeError};
 use bytes::Bytes;
-use event::topology::{self, StreamsConfig};
-use event::{Envelope, shard};
+use event::topology::StreamsConfig;
 use service::nats::{Connection, State};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::config::Config;
 use crate::metrics::{Counted, ReceiverMetrics};
 use crate::outcome::Fault;
+use crate::outgoing::Outgoing;
+use acks::Acks;
+use answer::Answer;
+pub(crate) use answer::Stored;
 
-/// A clustered stream is still storing the first copy of an id. Asked again a little later, it knows.
-const IN_PROCESS: ErrorCode = ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT;
+/// How long a stream is left alone that is still storing the first copy of an event.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(25);
 
 /// Publishes events. It never blocks: what cannot be stored within the deadline is a [`Fault`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Publisher {
-    context: Context,
     connection: Connection,
-    streams: StreamsConfig,
-    within: Duration,
+    acks: Acks,
+    streams: Arc<StreamsConfig>,
     limit: usize,
     in_flight: Arc<Semaphore>,
     ready: watch::Receiver<bool>,
     metrics: Arc<ReceiverMetrics>,
 }
 
-/// An event is stored; it may have been there before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
-    pub(crate) duplicate: bool,
-    pub(crate) stream: String,
-    pub(crate) sequence: u64,
-}
-
 impl Publisher {
-    pub(crate) fn new(
+    /// One that stores nothing before `ready` shows true. At most `limit` senders may wait at a time.
+    pub(crate) async fn new(
         connection: Connection,
-        config: &Config,
+        streams: Arc<StreamsConfig>,
+        limit: usize,
         ready: watch::Receiver<bool>,
         metrics: Arc<ReceiverMetrics>,
-    ) -> Publisher {
-        let limit = config.limits.in_flight;
-        let context = ContextBuilder::new()
-            .timeout(config.answer_within)
-            // Ours is the limit that counts; acknowledgements that nobody waits for any more keep their place a while.
-            .max_ack_inflight(limit.saturating_mul(4))
-            .backpressure_on_inflight(false)
-            .build(connection.client.clone());
-        Publisher {
-            context,
-            connection,
-            streams: config.streams.clone(),
-            within: config.answer_within,
-            limit,
-            in_flight: Arc::new(Semaphore::new(limit)),
-            ready,
-            metrics,
+    ) -> Result<Publisher, SubscribeError> {
+        let acks = Acks::listen(&connection.client).await?;
+        let in_flight = Arc::new(Semaphore::new(limit));
+        Ok(Publisher { connection, acks, streams, limit, in_flight, ready, metrics })
+    }
+
+    /// Stores an event that a sender waits for; such events have a limit of their number. Whoever gets a fault does not
+    /// know whether it is stored, and may send it again under the same id.
+    pub(crate) async fn store(&self, event: &Outgoing, within: Duration) -> Result<Stored, Fault> {
+        let Ok(_place) = self.in_flight.try_acquire() else { return Err(Fault::InFlight { limit: self.limit }) };
+        let _counted = Counted::new(&self.metrics.in_flight);
+        let started = Instant::now();
+        let stored = self.deliver(event, within).await;
+        if stored.is_ok() {
+            self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
         }
+        stored
     }
 
     /// Stores an event. Whoever gets a fault does not know whether it is stored, and may send it again under the same id.
-    pub(crate) async fn store(&self, envelope: &Envelope, body: Bytes, deadline: Instant) -> Result<Stored, Fault> {
-        let Ok(_place) = self.in_flight.try_acquire() else { return Err(Fault::InFlight { limit: self.limit }) };
-        let _counted = Counted::new(&self.metrics.in_flight);
+    pub(crate) async fn deliver(&self, event: &Outgoing, within: Duration) -> Result<Stored, Fault> {
         if !*self.ready.borrow() {
             return Err(Fault::NotReady);
         }
@@ -82,71 +72,42 @@ impl Publisher {
         if self.connection.client.connection_state() != async_nats::connection::State::Connected {
             return Err(Fault::NotConnected);
         }
-        let shard = shard::shard_of(&envelope.project, &envelope.key, self.streams.shards);
-        let stream = topology::events_stream(&self.streams.prefix, shard);
-        let subject = envelope.subject(&self.streams.prefix, shard);
-        let mut headers = HeaderMap::new();
-        for (name, value) in envelope.headers() {
-            headers.insert(name, value);
-        }
-        let started = Instant::now();
+        let stream = event.stream(&self.streams);
+        let (subject, headers) = (event.subject(&self.streams), event.headers(&stream));
         let mut state = self.connection.state.clone();
-        let stored = tokio::select! {
+        tokio::select! {
             biased;
-            stored = self.publish(&stream, subject, headers, body) => stored,
-            () = tokio::time::sleep_until(deadline) => Err(Fault::Deadline { within: self.within }),
+            stored = self.publish(&stream, subject, headers, event.body.clone()) => stored,
+            () = tokio::time::sleep(within) => Err(Fault::Deadline { within }),
             _ = state.wait_for(|state| matches!(state, State::Disconnected | State::Closed)) => Err(Fault::ConnectionLost),
-        };
-        if stored.is_ok() {
-            self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
         }
-        stored
+    }
+
+    /// Waits until events can be published.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let mut ready = self.ready.clone();
+        self.connection.connected().await && ready.wait_for(|ready| *ready).await.is_ok()
     }
 
     async fn publish(&self, stream: &str, subject: String, headers: HeaderMap, body: Bytes) -> Result<Stored, Fault> {
-        let bytes = body.len();
-        let message = PublishMessage::build().payload(body).headers(headers).expected_stream(stream);
         loop {
-            match self.once(subject.clone(), message.clone()).await {
-                Ok(ack) => {
-                    return Ok(Stored { duplicate: ack.duplicate, stream: ack.stream, sequence: ack.sequence });
+            let expected = self.acks.expect();
+            let (subject, headers, body) = (subject.clone(), headers.clone(), body.clone());
+            let bytes = body.len();
+            let sent =
+                self.connection.client.publish_with_reply_and_headers(subject, expected.reply_to(), headers, body);
+            sent.await.map_err(|error| match error.kind() {
+                PublishErrorKind::MaxPayloadExceeded => Fault::MaxPayload { bytes },
+                PublishErrorKind::InvalidSubject | PublishErrorKind::Send => {
+                    Fault::StreamRefused { stream: stream.to_owned(), why: error.to_string() }
                 }
-                Err(error) if error_code(&error) == Some(IN_PROCESS) => {
-                    tokio::time::sleep(ASK_AGAIN_AFTER).await;
-                }
-                Err(error) => return Err(self.fault(stream, bytes, &error)),
+            })?;
+            let Some(message) = expected.arrives().await else { return Err(Fault::ConnectionLost) };
+            match Answer::read(&message, stream, self.limit) {
+                Answer::Stored(stored) => return Ok(stored),
+                Answer::NotStored(fault) => return Err(fault),
+                Answer::AskAgain => tokio::time::sleep(ASK_AGAIN_AFTER).await,
             }
         }
     }
-
-    async fn once(&self, subject: String, message: PublishMessage) -> Result<PublishAck, PublishError> {
-        self.context.send_publish(subject, message).await?.await
-    }
-
-    fn fault(&self, stream: &str, bytes: usize, error: &PublishError) -> Fault {
-        let stream = stream.to_owned();
-        match error.kind() {
-            PublishErrorKind::StreamNotFound => Fault::NoStream { stream },
-            PublishErrorKind::TimedOut => Fault::Deadline { within: self.within },
-            PublishErrorKind::BrokenPipe => Fault::ConnectionLost,
-            PublishErrorKind::MaxAckPending => Fault::InFlight { limit: self.limit },
-            PublishErrorKind::MaxPayloadExceeded => Fault::MaxPayload { bytes },
-            PublishErrorKind::WrongLastMessageId | PublishErrorKind::WrongLastSequence | PublishErrorKind::Other => {
-                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                let code = error_code(error);
-                if code == Some(ErrorCode::STREAM_STORE_FAILED) && why.contains("maximum") {
-                    Fault::StreamFull { stream }
-                } else if code == Some(ErrorCode::STREAM_TOO_MANY_REQUESTS) {
-                    Fault::InFlight { limit: self.limit }
-                } else {
-                    Fault::StreamRefused { stream, why }
-                }
-            }
-        }
-    }
-}
-
-fn error_code(error: &PublishError) -> Option<ErrorCode> {
-    let answer: &jetstream::Error = error.source()?.downcast_ref()?;
-    Some(answer.error_code())
 }

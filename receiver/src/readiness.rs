@@ -11,6 +11,7 @@ use service::nats::{Connection, ServerError, State, StreamError, check_server, e
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::spool::OpenError;
 
 /// How long it waits before it looks again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -24,6 +25,12 @@ pub enum RunError {
     /// Not the streams that the configuration describes.
     #[error("the event streams cannot be used")]
     Streams(#[source] StreamError),
+    /// The connection was closed before anything began.
+    #[error("the connection to NATS was closed")]
+    Client(#[from] async_nats::SubscribeError),
+    /// No spool, though the configuration has one.
+    #[error("the spool cannot be used; correct `receiver.spool`")]
+    Spool(#[source] OpenError),
 }
 
 /// Keeps track of it.

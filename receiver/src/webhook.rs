@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use event::Envelope;
+use event::{Envelope, EventId, OrderingKey};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderName, USER_AGENT};
@@ -14,11 +14,11 @@ use livekit::{Refusal, body, token};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::accept::Acceptor;
 use crate::body::{Bodies, Body};
 use crate::config::Config;
 use crate::metrics::ReceiverMetrics;
 use crate::outcome::{Fault, Outcome};
-use crate::publish::Publisher;
 use crate::trace;
 
 /// Takes webhooks.
@@ -26,7 +26,7 @@ use crate::trace;
 pub(crate) struct Webhooks {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Arc<ReceiverMetrics>,
-    publisher: Publisher,
+    acceptor: Acceptor,
     bodies: Bodies,
     /// Events on their way to JetStream. They go on when their sender hangs up, so that each is counted for what it became.
     pub(crate) storing: TaskTracker,
@@ -43,9 +43,9 @@ struct Received {
 }
 
 impl Webhooks {
-    pub(crate) fn new(config: Arc<Config>, publisher: Publisher, metrics: Arc<ReceiverMetrics>) -> Webhooks {
+    pub(crate) fn new(config: Arc<Config>, acceptor: Acceptor, metrics: Arc<ReceiverMetrics>) -> Webhooks {
         let bodies = Bodies::new(config.max_body, config.limits.body_timeout);
-        Webhooks { config, metrics, publisher, bodies, storing: TaskTracker::new() }
+        Webhooks { config, metrics, acceptor, bodies, storing: TaskTracker::new() }
     }
 
     /// Answers one request.
@@ -91,13 +91,10 @@ impl Webhooks {
             Ok(envelope) => envelope,
             Err(refusal) => return self.refused(refusal, received.peer, Some(&received)),
         };
-        match self.publisher.store(&envelope, received.body.bytes.clone(), received.deadline).await {
-            Ok(stored) => {
-                let (stream, seq, duplicate) = (&stored.stream, stored.sequence, stored.duplicate);
-                tracing::debug!(id = %envelope.id, kind = envelope.kind, key = %envelope.key, stream, seq, duplicate, "stored");
-                if duplicate { Outcome::Duplicate } else { Outcome::Stored }
-            }
-            Err(fault) => unavailable(fault, received.peer, Some(&envelope)),
+        let (id, key) = (envelope.id.clone(), envelope.key.clone());
+        match self.acceptor.accept(envelope, received.body.bytes.clone(), received.deadline).await {
+            Ok(outcome) => outcome,
+            Err(fault) => unavailable(fault, received.peer, Some((&id, &key))),
         }
     }
 
@@ -137,9 +134,8 @@ impl Webhooks {
     }
 }
 
-fn unavailable(fault: Fault, peer: SocketAddr, envelope: Option<&Envelope>) -> Outcome {
-    let id = envelope.map(|envelope| envelope.id.as_str());
-    let key = envelope.map(|envelope| envelope.key.as_str());
+fn unavailable(fault: Fault, peer: SocketAddr, event: Option<(&EventId, &OrderingKey)>) -> Outcome {
+    let (id, key) = event.map(|(id, key)| (id.as_str(), key.as_str())).unzip();
     tracing::warn!(%peer, reason = fault.reason(), id, key, "not stored, LiveKit is asked to send again: {fault}");
     Outcome::Unavailable(fault)
 }

@@ -11,6 +11,7 @@ use crate::events::EventsCommand;
 use crate::nats_server::LaunchFlags;
 use crate::output::Format;
 use crate::sim::SimCommand;
+use crate::spool::SpoolCommand;
 use crate::up::UpFlags;
 
 /// Roomwire: signed LiveKit webhooks in, NATS JetStream between, WASM handlers out.
@@ -56,6 +57,9 @@ pub(crate) enum Command {
     /// List, show and redrive dead letters
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Look into a receiver's spool, or empty it when its receiver is gone
+    #[command(subcommand)]
+    Spool(SpoolCommand),
     /// Send webhooks as LiveKit does
     #[command(subcommand)]
     Sim(SimCommand),

@@ -10,6 +10,7 @@ mod failure;
 mod nats_server;
 mod output;
 mod sim;
+mod spool;
 mod target;
 mod up;
 
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Config(command) => return config::run(&globals, &command),
             Command::Events(command) => events::run(&globals, command).await,
             Command::Dlq(command) => dlq::run(&globals, command).await,
+            Command::Spool(command) => spool::run(&globals, command).await,
             Command::Sim(command) => return sim::run(&globals, command).await,
             Command::NatsServer(_) => Ok(()),
         };

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use service::admin::{Health, Metrics};
-use service::config::{Config, ConfigError, process_env};
+use service::config::{Config, ConfigError, SpoolSection, process_env};
 use service::nats::{FirstConnect, connect};
 use service::ready::{self, Ready};
 use service::shutdown::Shutdown;
@@ -69,8 +69,9 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     let mut supply = Supply::open(&data, &config).await?;
     config.nats.url = Some(supply.url());
 
+    let spool = config.receiver.spool.resolve(&globals.data, Some(&SpoolSection::default()));
     let started = Started {
-        receiver: receiver::Config::new(&config, keys),
+        receiver: receiver::Config::new(&config, keys, spool),
         runner: runner_config(&config, &state)?,
         config,
         flags,

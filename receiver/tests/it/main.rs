@@ -9,4 +9,5 @@ mod outages;
 mod recorded;
 mod refusals;
 mod rig;
+mod spool;
 mod stopping;

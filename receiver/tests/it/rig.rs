@@ -48,7 +48,7 @@ impl Rig {
     pub(crate) async fn start_on(nats: NatsServer, change: impl FnOnce(&mut Config)) -> Result<Rig> {
         let now_ms = Arc::new(AtomicU64::new(NOW_S * 1000));
         let clock = now_ms.clone();
-        let mut config = Config::new(&service::config::Config::default(), keys());
+        let mut config = Config::new(&service::config::Config::default(), keys(), None);
         config.clock = Clock::new(move || clock.load(Ordering::Relaxed));
         // Acknowledgements take as long as the disk of a busy machine wants.
         config.answer_within = SOON;

@@ -7,4 +7,5 @@ mod config;
 mod help;
 mod runner;
 mod sim;
+mod spool;
 mod up;

@@ -33,6 +33,10 @@ pub const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 pub const MAX_BODY: u64 = 8 * MIB;
 /// `receiver.leeway`.
 pub const LEEWAY: Duration = Duration::from_mins(1);
+/// `receiver.spool.path`.
+pub const SPOOL_PATH: &str = "spool.db";
+/// `receiver.spool.max_bytes`.
+pub const SPOOL_MAX_BYTES: u64 = bytesize::GIB;
 /// `receiver.drain` and `runner.drain`.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// `receiver.limits.connections`.

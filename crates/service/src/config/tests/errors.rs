@@ -27,7 +27,7 @@ fn a_key_that_is_planned_is_refused_rather_than_ignored() {
     for (text, words) in [
         ("secrets: {}\n".to_owned(), "1:1: `secrets` is not supported yet in the configuration"),
         ("privacy: {}\n".to_owned(), "1:1: `privacy` is not supported yet in the configuration"),
-        ("receiver:\n  spool: {}\n".to_owned(), "2:3: `spool` is not supported yet in `receiver`"),
+        ("receiver:\n  quarantine: {}\n".to_owned(), "2:3: `quarantine` is not supported yet in `receiver`"),
         ("streams: { keep: 14d }\n".to_owned(), "1:12: `keep` is not supported yet in `streams`"),
         (handler("rate: 100/s"), "5:5: `rate` is not supported yet in a handler"),
         (handler("secrets: [A]"), "5:5: `secrets` is not supported yet in a handler"),
