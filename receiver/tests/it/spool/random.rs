@@ -15,7 +15,7 @@ use crate::rig::{SOON, id_of, room_started};
 
 const ROOMS: usize = 4;
 const STEPS: usize = 14;
-/// How many sequences are run, where ROOMWIRE_FAULT_SEEDS says nothing.
+/// How many sequences are run, where `ROOMWIRE_FAULT_SEEDS` says nothing.
 const SEEDS: u64 = 3;
 
 /// What each room's sender has got accepted, in order.
