@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use event::Project;
 use event::topology::StreamsConfig;
-use livekit::token::Keys;
-use service::config::{ReceiverLimits, ReceiverSection};
+use service::config::{QuarantineSection, ReceiverLimits, ReceiverSection};
+use service::keys::Keyring;
 
 use crate::clock::Clock;
+use crate::privacy::Privacy;
 
 /// What a receiver needs to know.
 #[derive(Debug, Clone)]
@@ -30,8 +31,12 @@ pub struct Config {
     pub streams: StreamsConfig,
     /// Whose events these are.
     pub project: Project,
-    /// The keys that sign webhooks.
-    pub keys: Keys,
+    /// The keys that sign webhooks. They may be replaced at any time.
+    pub keys: Keyring,
+    /// How much is kept of what is refused; `None` keeps nothing.
+    pub quarantine: Option<QuarantineSection>,
+    /// Which fields of a body are not stored.
+    pub privacy: Privacy,
     /// The clock that tokens are judged by.
     pub clock: Clock,
 }
@@ -39,8 +44,8 @@ pub struct Config {
 impl Config {
     /// What a configuration file says, with its secrets resolved.
     #[must_use]
-    pub fn new(config: &service::config::Config, keys: Keys) -> Config {
-        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits } =
+    pub fn new(config: &service::config::Config, keys: impl Into<Keyring>) -> Config {
+        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits, quarantine } =
             config.receiver.clone();
         Config {
             paths,
@@ -52,7 +57,9 @@ impl Config {
             idle_timeout: Duration::from_mins(2),
             streams: config.topology(),
             project: Project::default(),
-            keys,
+            keys: keys.into(),
+            quarantine,
+            privacy: Privacy::new(config.privacy.drop.iter().cloned()),
             clock: Clock::default(),
         }
     }

@@ -5,9 +5,12 @@ mod body;
 mod clock;
 mod config;
 mod connection;
+mod judge;
 mod metrics;
 mod outcome;
+mod privacy;
 mod publish;
+mod quarantine;
 mod readiness;
 mod server;
 mod trace;
@@ -22,7 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use clock::Clock;
 pub use config::Config;
+pub use judge::{Judged, Request, Rules, judge};
 pub use outcome::{Fault, Outcome};
+pub use privacy::{Left, Privacy};
 pub use readiness::RunError;
 
 /// Serves webhooks on `listener` until `shutdown`, then finishes what is in flight.
@@ -45,8 +50,12 @@ pub async fn run(
     let metrics = Arc::new(metrics.register(metrics::ReceiverMetrics::register));
     let (readiness, ready) =
         readiness::Readiness::new(connection.clone(), config.clone(), health.component("receiver"));
+    let quarantine = config
+        .quarantine
+        .as_ref()
+        .map(|section| quarantine::Quarantine::new(connection.clone(), &config, section, ready.clone()));
     let publisher = publish::Publisher::new(connection, &config, ready, metrics.clone());
-    let webhooks = Arc::new(webhook::Webhooks::new(config, publisher, metrics));
+    let webhooks = Arc::new(webhook::Webhooks::new(config, publisher, quarantine, metrics));
     let stop = shutdown.child_token();
     let serving = server::serve(listener, webhooks, stop.clone());
     tokio::pin!(serving);

@@ -1,5 +1,6 @@
 //! What a receiver counts.
 
+use event::quarantine::Class;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -7,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Fault, Outcome};
 
 /// Seconds: an fsync takes one to ten milliseconds, the deadline is 0.9 s by default.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.9, 2.0, 5.0];
@@ -23,12 +24,26 @@ struct Closed {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Quarantined {
+    class: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NotQuarantined {
+    class: &'static str,
+    cause: &'static str,
+}
+
 /// What a receiver counts.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverMetrics {
     requests: Family<Answered, Counter>,
     duplicates: Counter,
     closed: Family<Closed, Counter>,
+    quarantined: Family<Quarantined, Counter>,
+    not_quarantined: Family<NotQuarantined, Counter>,
     pub(crate) publish_seconds: Histogram,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
@@ -40,15 +55,29 @@ impl ReceiverMetrics {
             requests: Family::default(),
             duplicates: Counter::default(),
             closed: Family::default(),
+            quarantined: Family::default(),
+            not_quarantined: Family::default(),
             publish_seconds: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
         };
-        let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections } = metrics.clone();
+        let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections, .. } =
+            metrics.clone();
+        let ReceiverMetrics { quarantined, not_quarantined, .. } = metrics.clone();
         let receiver = registry.sub_registry_with_prefix("receiver");
         receiver.register("requests", "Requests answered, by status and reason", requests);
         receiver.register("duplicates", "Events that JetStream had already", duplicates);
         receiver.register("connections_closed", "Connections closed early, by reason", closed);
+        receiver.register(
+            "quarantined",
+            "Refused requests that the quarantine keeps, by class and reason",
+            quarantined,
+        );
+        receiver.register(
+            "not_quarantined",
+            "Refused requests that the quarantine did not take, so that they were answered 503, by class and cause",
+            not_quarantined,
+        );
         receiver.register(
             "publish_seconds",
             "Time from sending an event to JetStream to its acknowledgement",
@@ -64,6 +93,20 @@ impl ReceiverMetrics {
         self.requests.get_or_create(&labels).inc();
         if matches!(outcome, Outcome::Duplicate) {
             self.duplicates.inc();
+        }
+    }
+
+    /// A request was refused; `kept` is what the quarantine said, none where there is no quarantine.
+    pub(crate) fn refused(&self, class: Class, reason: &'static str, kept: Option<&Result<(), Fault>>) {
+        let class = class.as_str();
+        match kept {
+            None => {}
+            Some(Ok(())) => {
+                self.quarantined.get_or_create(&Quarantined { class, reason }).inc();
+            }
+            Some(Err(fault)) => {
+                self.not_quarantined.get_or_create(&NotQuarantined { class, cause: fault.reason() }).inc();
+            }
         }
     }
 

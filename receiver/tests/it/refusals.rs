@@ -87,8 +87,8 @@ async fn other_paths_and_methods_are_told_from_webhooks() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_says_401_even_when_nats_is_away() -> Result<()> {
-    let rig = Rig::start(|_| ()).await?;
+async fn without_a_quarantine_a_refusal_says_401_even_when_nats_is_away() -> Result<()> {
+    let rig = Rig::start(|config| config.quarantine = None).await?;
     rig.nats.kill()?;
     let answer = rig.http.webhook(&rig.url, "abc", room_started("refused")).await?;
     assert_eq!(answer.status, 401);

@@ -8,13 +8,14 @@ use bytesize::{KIB, MIB};
 use super::defaults;
 use super::node::Node;
 use super::problem::{Problems, Refused};
+use super::quarantine::QuarantineSection;
 use super::section::{Keys, Section};
 use super::value;
 
 const KEYS: Keys = Keys {
     of: "`receiver`",
-    known: &["listen", "path", "answer_within", "max_body", "leeway", "drain", "limits"],
-    later: &["spool", "quarantine", "tls"],
+    known: &["listen", "path", "answer_within", "max_body", "leeway", "drain", "limits", "quarantine"],
+    later: &["spool", "tls"],
 };
 const KEYS_OF_LIMITS: Keys = Keys {
     of: "`limits`",
@@ -39,6 +40,8 @@ pub struct ReceiverSection {
     pub drain: Duration,
     /// Limits against floods.
     pub limits: ReceiverLimits,
+    /// How much is kept of what is refused; `None` keeps nothing.
+    pub quarantine: Option<QuarantineSection>,
 }
 
 /// What one receiver takes at once, and for how long it waits.
@@ -68,6 +71,7 @@ impl Default for ReceiverSection {
             leeway: defaults::LEEWAY,
             drain: defaults::DRAIN,
             limits: ReceiverLimits::default(),
+            quarantine: Some(QuarantineSection::default()),
         }
     }
 }
@@ -102,6 +106,9 @@ impl ReceiverSection {
         section.set("drain", &mut decoded.drain, problems, drain);
         if let Some(node) = section.get("limits") {
             decoded.limits = ReceiverLimits::decode(node, problems);
+        }
+        if let Some(node) = section.get("quarantine") {
+            decoded.quarantine = QuarantineSection::decode(node, decoded.max_body, problems);
         }
         decoded
     }
