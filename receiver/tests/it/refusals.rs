@@ -7,18 +7,18 @@ use livekit::token::{Secret, sign};
 
 use crate::rig::{KEY, NOW_S, Rig, SECRET, room_started};
 
-struct Case {
-    status: u16,
-    reason: &'static str,
-    token: Option<String>,
-    body: String,
+pub(crate) struct Case {
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+    pub(crate) token: Option<String>,
+    pub(crate) body: String,
 }
 
-fn token(key: &str, secret: &str, body: &str, now_s: u64) -> String {
+pub(crate) fn token(key: &str, secret: &str, body: &str, now_s: u64) -> String {
     sign(key, &Secret::new(secret).unwrap(), body.as_bytes(), now_s)
 }
 
-fn cases(max_body: usize) -> Vec<Case> {
+pub(crate) fn cases(max_body: usize) -> Vec<Case> {
     let good = room_started("refused");
     let bare = |body: &str| Case { status: 401, reason: "no_header", token: None, body: body.to_owned() };
     let case = |status, reason, token, body: &str| Case { status, reason, token: Some(token), body: body.to_owned() };

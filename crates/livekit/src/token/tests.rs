@@ -237,3 +237,12 @@ fn a_token_is_read_without_its_signature_and_without_belief() {
     assert_eq!(claimed_key(&token).as_deref(), Some("nobody"));
     assert_eq!(super::read("abc"), None);
 }
+
+#[test]
+fn keys_are_the_same_when_names_and_secrets_are() {
+    assert_eq!(keys(), keys());
+    let mut other = keys();
+    other.insert("second", Secret::new(SECRET).unwrap());
+    assert_ne!(keys(), other);
+    assert_ne!(keys(), Keys::new());
+}

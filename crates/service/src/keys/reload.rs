@@ -73,7 +73,6 @@ async fn run(source: Option<Source>, ring: Keyring, metrics: ReloadMetrics, mut 
         };
         let (path, secrets) = (source.path.clone(), source.secrets.clone());
         let Ok(contents) = spawn_blocking(move || Contents::read(&path, &secrets)).await else { continue };
-        let first = settled.is_first();
         if !settled.is_due(contents) && !asked {
             continue;
         }
@@ -83,8 +82,10 @@ async fn run(source: Option<Source>, ring: Keyring, metrics: ReloadMetrics, mut 
         match read {
             Ok((keys, from)) => {
                 let names = keys.names().collect::<Vec<_>>().join(", ");
-                metrics.applied(keys.names().count(), !first || asked);
-                if !first || asked {
+                // The file may have changed elsewhere, or it is looked at for the first time.
+                let tells = asked || keys != *ring.current();
+                metrics.applied(keys.names().count(), tells);
+                if tells {
                     tracing::info!(file = %source.path.display(), "keys read again: now {names}");
                 }
                 ring.replace(keys);

@@ -23,7 +23,11 @@ impl ReloadMetrics {
         let metrics = Self { reloads: Family::default(), refused: Gauge::default(), known: Gauge::default() };
         let Self { reloads, refused, known } = metrics.clone();
         let keys = registry.sub_registry_with_prefix("keys");
-        keys.register("reloads", "Times that changed keys were read, by outcome: applied or refused", reloads);
+        keys.register(
+            "reloads",
+            "Times that keys changed, or were read again on SIGHUP, by outcome: applied or refused",
+            reloads,
+        );
         keys.register("refused", "1 while the configuration file as it is now is refused and older keys hold", refused);
         keys.register("known", "API keys that webhooks are verified with", known);
         metrics

@@ -34,11 +34,6 @@ impl Settled {
     pub(super) fn judged(&mut self) {
         self.judged.clone_from(&self.seen);
     }
-
-    /// Nothing was judged yet.
-    pub(super) fn is_first(&self) -> bool {
-        self.judged.is_none()
-    }
 }
 
 #[cfg(test)]
