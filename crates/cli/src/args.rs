@@ -10,6 +10,7 @@ use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
 use crate::nats_server::LaunchFlags;
 use crate::output::Format;
+use crate::quarantine::QuarantineCommand;
 use crate::sim::SimCommand;
 use crate::up::UpFlags;
 
@@ -56,6 +57,9 @@ pub(crate) enum Command {
     /// List, show and redrive dead letters
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// List and show refused requests, and store those that are good with today's keys
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Send webhooks as LiveKit does
     #[command(subcommand)]
     Sim(SimCommand),
