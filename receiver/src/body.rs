@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use event::quarantine::BEGINNING;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use livekit::Refusal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::outcome::{Fault, Outcome};
+use crate::outcome::Fault;
 
 /// Memory is counted in pieces of this size.
 const PIECE: usize = 1024;
@@ -33,6 +33,15 @@ pub(crate) struct Body {
     _memory: Option<OwnedSemaphorePermit>,
 }
 
+/// Why there is no whole body.
+#[derive(Debug)]
+pub(crate) enum NotRead {
+    /// It has more bytes than are allowed; so it begins.
+    TooLarge { announced: Option<u64>, beginning: Body },
+    /// It did not arrive, or there is no room for it.
+    Fault(Fault),
+}
+
 impl Bodies {
     pub(crate) fn new(max_body: usize, timeout: Duration) -> Bodies {
         let budget = max_body.saturating_mul(16).max(64 << 20);
@@ -40,35 +49,45 @@ impl Bodies {
     }
 
     /// The whole body, or why there is none.
-    pub(crate) async fn read(&self, mut incoming: Incoming, expects_continue: bool) -> Result<Body, Outcome> {
+    pub(crate) async fn read(&self, mut incoming: Incoming, expects_continue: bool) -> Result<Body, NotRead> {
         let announced = incoming.size_hint().exact();
-        if announced.is_some_and(|bytes| bytes > self.max_body as u64) {
-            // A sender that waits for `100 Continue` has sent nothing yet that would have to be thrown away.
-            if !expects_continue {
-                self.discard(incoming);
-            }
-            return Err(Outcome::Refused(Refusal::BodyTooLarge { bytes: announced, limit: self.max_body }));
-        }
+        let announced_too_large = announced.is_some_and(|bytes| bytes > self.max_body as u64);
         let mut held = Held::default();
+        // A sender that waits for `100 Continue` has sent nothing yet.
+        if announced_too_large && expects_continue {
+            return Err(NotRead::TooLarge { announced, beginning: held.beginning() });
+        }
+        let limit = if announced_too_large { BEGINNING } else { self.max_body };
         let deadline = Instant::now() + self.timeout;
         loop {
-            let Ok(frame) = tokio::time::timeout_at(deadline, incoming.frame()).await else {
-                let (received, within) = (held.len(), self.timeout);
-                return Err(Outcome::Unavailable(Fault::SlowBody { received, within }));
+            let fault = match tokio::time::timeout_at(deadline, incoming.frame()).await {
+                Ok(Some(Ok(frame))) => {
+                    let mut data = frame.into_data().unwrap_or_default();
+                    let room = limit - held.len();
+                    let over = data.len() > room;
+                    data.truncate(room);
+                    if !held.add(data, &self.memory) {
+                        self.discard(incoming);
+                        return Err(NotRead::Fault(Fault::Memory { limit: self.budget }));
+                    }
+                    if over {
+                        self.discard(incoming);
+                        let announced = announced.filter(|_| announced_too_large);
+                        return Err(NotRead::TooLarge { announced, beginning: held.beginning() });
+                    }
+                    continue;
+                }
+                Ok(None) if !announced_too_large => return Ok(held.whole()),
+                Ok(None) => Fault::SenderGone { received: held.len() },
+                Ok(Some(Err(_))) => Fault::SenderGone { received: held.len() },
+                Err(_) => Fault::SlowBody { received: held.len(), within: self.timeout },
             };
-            let data = match frame {
-                None => return Ok(held.whole()),
-                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-                Some(Err(_)) => return Err(Outcome::Unavailable(Fault::SenderGone { received: held.len() })),
-            };
-            if held.len().saturating_add(data.len()) > self.max_body {
-                self.discard(incoming);
-                return Err(Outcome::Refused(Refusal::BodyTooLarge { bytes: None, limit: self.max_body }));
-            }
-            if !held.add(data, &self.memory) {
-                self.discard(incoming);
-                return Err(Outcome::Unavailable(Fault::Memory { limit: self.budget }));
-            }
+            // Whether or not the rest arrives, it is too large.
+            return Err(if announced_too_large {
+                NotRead::TooLarge { announced, beginning: held.beginning() }
+            } else {
+                NotRead::Fault(fault)
+            });
         }
     }
 
@@ -117,6 +136,12 @@ impl Held {
             self.rest.extend_from_slice(&data);
         }
         true
+    }
+
+    /// No more than is kept of a body that is too large.
+    fn beginning(self) -> Body {
+        let Body { bytes, .. } = self.whole();
+        Body { bytes: Bytes::copy_from_slice(bytes.get(..BEGINNING).unwrap_or(&bytes)), _memory: None }
     }
 
     fn whole(self) -> Body {

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use event::Project;
 use event::topology::StreamsConfig;
-use livekit::token::Keys;
-use service::config::{ReceiverLimits, ReceiverSection, SpoolSection};
+use service::config::{QuarantineSection, ReceiverLimits, ReceiverSection, SpoolSection};
+use service::keys::Keyring;
 
 use crate::clock::Clock;
+use crate::privacy::Privacy;
 
 /// What a receiver needs to know.
 #[derive(Debug, Clone)]
@@ -32,8 +33,12 @@ pub struct Config {
     pub streams: StreamsConfig,
     /// Whose events these are.
     pub project: Project,
-    /// The keys that sign webhooks.
-    pub keys: Keys,
+    /// The keys that sign webhooks. They may be replaced at any time.
+    pub keys: Keyring,
+    /// How much is kept of what is refused; `None` keeps nothing.
+    pub quarantine: Option<QuarantineSection>,
+    /// Which fields of a body are not stored.
+    pub privacy: Privacy,
     /// The clock that tokens are judged by.
     pub clock: Clock,
 }
@@ -41,8 +46,8 @@ pub struct Config {
 impl Config {
     /// What a configuration file says, with its secrets resolved and the path of its spool.
     #[must_use]
-    pub fn new(config: &service::config::Config, keys: Keys, spool: Option<SpoolSection>) -> Config {
-        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits, spool: _ } =
+    pub fn new(config: &service::config::Config, keys: impl Into<Keyring>, spool: Option<SpoolSection>) -> Config {
+        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits, spool: _, quarantine } =
             config.receiver.clone();
         Config {
             paths,
@@ -55,7 +60,9 @@ impl Config {
             spool,
             streams: config.topology(),
             project: Project::default(),
-            keys,
+            keys: keys.into(),
+            quarantine,
+            privacy: Privacy::new(config.privacy.drop.iter().cloned()),
             clock: Clock::default(),
         }
     }

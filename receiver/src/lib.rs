@@ -6,11 +6,14 @@ mod body;
 mod clock;
 mod config;
 mod connection;
+mod judge;
 mod metrics;
 mod outcome;
 mod outgoing;
 mod patience;
+mod privacy;
 mod publish;
+mod quarantine;
 mod readiness;
 mod server;
 mod spool;
@@ -29,7 +32,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use clock::Clock;
 pub use config::Config;
+pub use judge::{Judged, Request, Rules, judge};
 pub use outcome::{Fault, Outcome};
+pub use privacy::{Left, Privacy};
 pub use readiness::RunError;
 pub use spool::{DrainError, OpenError, Report, drain_orphan, report};
 
@@ -67,11 +72,15 @@ async fn serve(
     let (readiness, ready) =
         readiness::Readiness::new(connection.clone(), config.clone(), health.component("receiver"));
     let (streams, limit) = (Arc::new(config.streams.clone()), config.limits.in_flight);
+    let quarantine = config
+        .quarantine
+        .as_ref()
+        .map(|section| quarantine::Quarantine::new(connection.clone(), &config, section, ready.clone()));
     let publisher = publish::Publisher::new(connection, streams.clone(), limit, ready, metrics.clone()).await?;
     let spooling = Spooling::start(&config, &streams, &publisher, &metrics).await?;
     let spool = spooling.as_ref().map(|spooling| spooling.spool.clone());
     let acceptor = accept::Acceptor::new(&config, streams, publisher, spool);
-    let webhooks = Arc::new(webhook::Webhooks::new(config, acceptor, metrics));
+    let webhooks = Arc::new(webhook::Webhooks::new(config, acceptor, quarantine, metrics));
     let stop = shutdown.child_token();
     let serving = server::serve(listener, webhooks, stop.clone());
     tokio::pin!(serving);

@@ -107,6 +107,7 @@ async fn start(flags: Flags, file: service::config::Config, config: receiver::Co
     });
     // The admin endpoint outlives the receiver, so that a drain can be watched.
     tokio::spawn(service::admin::serve(admin, health.clone(), metrics.clone(), CancellationToken::new()));
+    service::keys::keep_reloaded(&file, config.keys.clone(), &metrics, shutdown.token())?;
     let connection = service::nats::connect(&file.nats, "roomwire-receiver", FirstConnect::Retry).await?;
     drop(starting);
     receiver::run(webhooks, connection, config, &health, &metrics, shutdown.token())

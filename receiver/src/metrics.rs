@@ -2,6 +2,7 @@
 
 mod spool;
 
+use event::quarantine::Class;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -9,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Fault, Outcome};
 pub(crate) use spool::SpoolMetrics;
 
 /// Seconds: an fsync takes one to ten milliseconds, the deadline is 0.9 s by default.
@@ -26,12 +27,26 @@ struct Closed {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Quarantined {
+    class: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NotQuarantined {
+    class: &'static str,
+    cause: &'static str,
+}
+
 /// What a receiver counts.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverMetrics {
     requests: Family<Answered, Counter>,
     duplicates: Counter,
     closed: Family<Closed, Counter>,
+    quarantined: Family<Quarantined, Counter>,
+    not_quarantined: Family<NotQuarantined, Counter>,
     pub(crate) publish_seconds: Histogram,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
@@ -44,17 +59,30 @@ impl ReceiverMetrics {
             requests: Family::default(),
             duplicates: Counter::default(),
             closed: Family::default(),
+            quarantined: Family::default(),
+            not_quarantined: Family::default(),
             publish_seconds: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             spool: SpoolMetrics::default(),
         };
-        let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections, spool } =
+        let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections, .. } =
             metrics.clone();
+        let ReceiverMetrics { quarantined, not_quarantined, spool, .. } = metrics.clone();
         let receiver = registry.sub_registry_with_prefix("receiver");
         receiver.register("requests", "Requests answered, by status and reason", requests);
         receiver.register("duplicates", "Events that JetStream had already", duplicates);
         receiver.register("connections_closed", "Connections closed early, by reason", closed);
+        receiver.register(
+            "quarantined",
+            "Refused requests that the quarantine keeps, by class and reason",
+            quarantined,
+        );
+        receiver.register(
+            "not_quarantined",
+            "Refused requests that the quarantine did not take, so that they were answered 503, by class and cause",
+            not_quarantined,
+        );
         receiver.register(
             "publish_seconds",
             "Time from sending an event to JetStream to its acknowledgement",
@@ -71,6 +99,20 @@ impl ReceiverMetrics {
         self.requests.get_or_create(&labels).inc();
         if matches!(outcome, Outcome::Duplicate) {
             self.duplicates.inc();
+        }
+    }
+
+    /// A request was refused; `kept` is what the quarantine said, none where there is no quarantine.
+    pub(crate) fn refused(&self, class: Class, reason: &'static str, kept: Option<&Result<(), Fault>>) {
+        let class = class.as_str();
+        match kept {
+            None => {}
+            Some(Ok(())) => {
+                self.quarantined.get_or_create(&Quarantined { class, reason }).inc();
+            }
+            Some(Err(fault)) => {
+                self.not_quarantined.get_or_create(&NotQuarantined { class, cause: fault.reason() }).inc();
+            }
         }
     }
 

@@ -115,6 +115,22 @@ pub enum Fault {
         /// Bytes that arrived.
         received: usize,
     },
+    /// It was refused, and the quarantine cannot take it.
+    #[error("the request was refused, and the quarantine cannot take it: {why}")]
+    Quarantine {
+        /// Why not.
+        why: String,
+    },
+    /// It was refused, and the quarantine takes no more of its class in this second.
+    #[error(
+        "the request was refused, and {rate} {class} ones a second are in the quarantine already (receiver.quarantine.rate)"
+    )]
+    QuarantineRate {
+        /// The class of the request.
+        class: &'static str,
+        /// The limit.
+        rate: u32,
+    },
     /// A bug here.
     #[error("the request ended in a panic here: please report it")]
     Internal,
@@ -140,6 +156,8 @@ impl Fault {
             Fault::Memory { .. } => "memory",
             Fault::SlowBody { .. } => "slow_body",
             Fault::SenderGone { .. } => "sender_gone",
+            Fault::Quarantine { .. } => "quarantine",
+            Fault::QuarantineRate { .. } => "quarantine_rate",
             Fault::Internal => "internal",
         }
     }

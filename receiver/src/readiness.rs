@@ -88,7 +88,10 @@ impl Readiness {
             error => Obstacle::Lasting(RunError::Server(error)),
         })?;
         let context = jetstream::new(self.connection.client.clone());
-        let streams = topology::events_streams(&self.config.streams);
+        let mut streams = topology::events_streams(&self.config.streams);
+        if let Some(quarantine) = &self.config.quarantine {
+            streams.extend(topology::quarantine_streams(&self.config.streams, quarantine.max_bytes));
+        }
         ensure_streams(&context, &streams).await.map_err(|error| match error {
             StreamError::Shards { .. } | StreamError::Hash { .. } | StreamError::Foreign { .. } => {
                 Obstacle::Lasting(RunError::Streams(error))

@@ -4,22 +4,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use event::{Envelope, EventId, OrderingKey};
+use event::{EventId, OrderingKey};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderName, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
-use livekit::{Refusal, body, token};
+use livekit::Refusal;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Acceptor;
-use crate::body::{Bodies, Body};
+use crate::body::{Bodies, Body, NotRead};
 use crate::config::Config;
+use crate::judge::{Judged, Request as Judging, Rules, judge};
 use crate::metrics::ReceiverMetrics;
 use crate::outcome::{Fault, Outcome};
-use crate::trace;
+use crate::quarantine::{self, Quarantine};
 
 /// Takes webhooks.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(crate) struct Webhooks {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Arc<ReceiverMetrics>,
     acceptor: Acceptor,
+    quarantine: Option<Quarantine>,
     bodies: Bodies,
     /// Events on their way to JetStream. They go on when their sender hangs up, so that each is counted for what it became.
     pub(crate) storing: TaskTracker,
@@ -43,9 +45,14 @@ struct Received {
 }
 
 impl Webhooks {
-    pub(crate) fn new(config: Arc<Config>, acceptor: Acceptor, metrics: Arc<ReceiverMetrics>) -> Webhooks {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        acceptor: Acceptor,
+        quarantine: Option<Quarantine>,
+        metrics: Arc<ReceiverMetrics>,
+    ) -> Webhooks {
         let bodies = Bodies::new(config.max_body, config.limits.body_timeout);
-        Webhooks { config, metrics, acceptor, bodies, storing: TaskTracker::new() }
+        Webhooks { config, metrics, acceptor, quarantine, bodies, storing: TaskTracker::new() }
     }
 
     /// Answers one request.
@@ -73,64 +80,79 @@ impl Webhooks {
             return Outcome::WrongMethod;
         }
         let (parts, incoming) = request.into_parts();
-        let body = match self.bodies.read(incoming, parts.headers.contains_key(EXPECT)).await {
-            Ok(body) => body,
-            Err(Outcome::Refused(refusal)) => return self.refused(refusal, peer, None),
-            Err(Outcome::Unavailable(fault)) => return unavailable(fault, peer, None),
-            Err(outcome) => return outcome,
+        let (body, refusal) = match self.bodies.read(incoming, parts.headers.contains_key(EXPECT)).await {
+            Ok(body) => (body, None),
+            Err(NotRead::TooLarge { announced, beginning }) => {
+                (beginning, Some(Refusal::BodyTooLarge { bytes: announced, limit: self.config.max_body }))
+            }
+            Err(NotRead::Fault(fault)) => return unavailable(fault, peer, None),
         };
         let deadline = Instant::now() + self.config.answer_within;
         let received = Received { parts, body, peer, at_ms: self.config.clock.now_ms(), deadline };
         let webhooks = self.clone();
-        let storing = self.storing.spawn(async move { webhooks.judge_and_store(received).await });
+        let storing = self.storing.spawn(async move {
+            match refusal {
+                Some(refusal) => webhooks.refused(refusal, &received).await,
+                None => webhooks.judge_and_store(received).await,
+            }
+        });
         storing.await.unwrap_or_else(|_| unavailable(Fault::Internal, peer, None))
     }
 
     async fn judge_and_store(&self, received: Received) -> Outcome {
-        let envelope = match self.judge(&received) {
-            Ok(envelope) => envelope,
-            Err(refusal) => return self.refused(refusal, received.peer, Some(&received)),
+        let Judged { envelope, body } = match self.judge(&received) {
+            Ok(judged) => judged,
+            Err(refusal) => return self.refused(refusal, &received).await,
         };
         let (id, key) = (envelope.id.clone(), envelope.key.clone());
-        match self.acceptor.accept(envelope, received.body.bytes.clone(), received.deadline).await {
+        match self.acceptor.accept(envelope, body, received.deadline).await {
             Ok(outcome) => outcome,
             Err(fault) => unavailable(fault, received.peer, Some((&id, &key))),
         }
     }
 
-    /// The envelope of a genuine event.
-    fn judge(&self, received: &Received) -> Result<Envelope, Refusal> {
-        let bytes = &received.body.bytes;
-        let (now_s, leeway_s) = (received.at_ms / 1000, self.config.leeway.as_secs());
-        let authorization = text(&received.parts, &AUTHORIZATION);
-        let verified = token::verify(&self.config.keys, authorization.as_deref(), bytes, now_s, leeway_s)?;
-        let facts = body::inspect(bytes)?;
-        let traceparent = text(&received.parts, &HeaderName::from_static("traceparent"));
-        Ok(Envelope {
-            id: facts.id,
-            kind: facts.kind,
-            project: self.config.project.clone(),
-            key: facts.key,
-            created_at: facts.created_at,
+    /// A genuine event as it is stored.
+    fn judge(&self, received: &Received) -> Result<Judged, Refusal> {
+        let Config { leeway, project, privacy, .. } = &*self.config;
+        let keys = self.config.keys.current();
+        let header = |name: &HeaderName| text(&received.parts, name);
+        let request = Judging {
+            authorization: header(&AUTHORIZATION),
+            body: received.body.bytes.clone(),
+            sha256: None,
+            key: None,
             received_at_ms: received.at_ms,
-            api_key: verified.api_key,
-            content_type: text(&received.parts, &CONTENT_TYPE),
-            user_agent: text(&received.parts, &USER_AGENT),
-            traceparent: Some(trace::traceparent(traceparent.as_deref())),
-            spooled: false,
-        })
+            content_type: header(&CONTENT_TYPE),
+            user_agent: header(&USER_AGENT),
+            traceparent: header(&HeaderName::from_static("traceparent")),
+        };
+        judge(&Rules { keys: &keys, leeway_s: leeway.as_secs(), project, privacy }, &request)
     }
 
-    /// The one place that every refused request goes through, with what there is of it.
-    #[expect(clippy::unused_self, reason = "what is kept of a refused request is decided here")]
-    fn refused(&self, refusal: Refusal, peer: SocketAddr, received: Option<&Received>) -> Outcome {
-        let bytes = received.map(|received| received.body.bytes.len());
-        // Best effort, and not verified: it tells an operator which event LiveKit will not send again.
-        let event = received.and_then(|received| body::inspect(&received.body.bytes).ok());
-        let id = event.as_ref().map(|facts| facts.id.as_str());
-        let kind = event.as_ref().map(|facts| facts.kind.as_str());
-        tracing::warn!(%peer, reason = refusal.reason(), bytes, claimed_id = id, claimed_kind = kind, "refused: {refusal}");
-        Outcome::Refused(refusal)
+    /// The one place that every refused request goes through: it is answered when the quarantine has it.
+    async fn refused(&self, refusal: Refusal, received: &Received) -> Outcome {
+        let Received { parts, body, peer, at_ms, deadline } = received;
+        let request = quarantine::Request { parts, body: &body.bytes, peer: *peer, at_ms: *at_ms };
+        let keys = self.config.keys.current();
+        let (record, kept) = quarantine::record(&keys, &self.config.privacy, &refusal, &request);
+        let (class, reason, bytes) = (record.class, refusal.reason(), body.bytes.len());
+        // Not verified: it tells an operator which event LiveKit will not send again.
+        let (id, kind) = (record.claimed.id.as_deref(), record.claimed.kind.as_deref());
+        let quarantined = match &self.quarantine {
+            None => Ok(()),
+            Some(quarantine) => quarantine.keep(&record, kept, *deadline).await,
+        };
+        self.metrics.refused(class, reason, self.quarantine.is_some().then_some(&quarantined));
+        match quarantined {
+            Ok(()) => {
+                tracing::warn!(%peer, reason, %class, bytes, claimed_id = id, claimed_kind = kind, "refused: {refusal}");
+                Outcome::Refused(refusal)
+            }
+            Err(fault) => {
+                tracing::warn!(%peer, reason, %class, bytes, claimed_id = id, claimed_kind = kind, "refused: {refusal}; {fault}");
+                Outcome::Unavailable(fault)
+            }
+        }
     }
 }
 
@@ -141,6 +163,6 @@ fn unavailable(fault: Fault, peer: SocketAddr, event: Option<(&EventId, &Orderin
 }
 
 /// The first header of this name; bytes that are not text become replacement characters.
-fn text(parts: &Parts, name: &HeaderName) -> Option<String> {
+pub(crate) fn text(parts: &Parts, name: &HeaderName) -> Option<String> {
     parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }

@@ -10,6 +10,7 @@ use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
 use crate::nats_server::LaunchFlags;
 use crate::output::Format;
+use crate::quarantine::QuarantineCommand;
 use crate::sim::SimCommand;
 use crate::spool::SpoolCommand;
 use crate::up::UpFlags;
@@ -60,6 +61,9 @@ pub(crate) enum Command {
     /// Look into a receiver's spool, or empty it when its receiver is gone
     #[command(subcommand)]
     Spool(SpoolCommand),
+    /// List and show refused requests, and store those that are good with today's keys
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Send webhooks as LiveKit does
     #[command(subcommand)]
     Sim(SimCommand),

@@ -3,13 +3,14 @@
 mod filter;
 mod list;
 mod row;
-mod shards;
+pub(crate) mod shards;
 mod tail;
 
 use clap::{Args, Subcommand};
 
 use crate::args::Globals;
 use crate::target;
+pub(crate) use filter::since;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventsCommand {
@@ -40,7 +41,7 @@ pub(crate) struct FilterFlags {
     #[arg(long)]
     key: Option<String>,
     /// Only events received since then: a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m
-    #[arg(long, value_parser = filter::since)]
+    #[arg(long, value_parser = since)]
     since: Option<jiff::Timestamp>,
 }
 

@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod nats_server;
 mod output;
+mod quarantine;
 mod sim;
 mod spool;
 mod target;
@@ -52,6 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Events(command) => events::run(&globals, command).await,
             Command::Dlq(command) => dlq::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
+            Command::Quarantine(command) => quarantine::run(&globals, command).await,
             Command::Sim(command) => return sim::run(&globals, command).await,
             Command::NatsServer(_) => Ok(()),
         };

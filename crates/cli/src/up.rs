@@ -161,6 +161,7 @@ impl Started {
         let (health, metrics) = (Health::new(), Metrics::default());
         let admin_stop = CancellationToken::new();
         tokio::spawn(service::admin::serve(listeners.admin, health.clone(), metrics.clone(), admin_stop.clone()));
+        service::keys::keep_reloaded(&self.config, self.receiver.keys.clone(), &metrics, shutdown.token())?;
         let receiver_connection = connect(&self.config.nats, "roomwire-receiver", FirstConnect::Retry).await?;
         let mut parts = Parts::start(
             listeners.webhooks,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use crate::name::NameError;
-use crate::{EventId, OrderingKey, Prefix, Project, header, subject};
+use crate::{BodyHash, EventId, OrderingKey, Prefix, Project, header, subject};
 
 /// Longest event type in bytes: LiveKit's have about thirty.
 pub const MAX_KIND_BYTES: usize = 1024;
@@ -37,6 +37,8 @@ pub struct Envelope {
     pub traceparent: Option<String>,
     /// Whether it waited in the receiver's spool.
     pub spooled: bool,
+    /// Hash of the body as it was signed, when the stored one lacks fields that `privacy.drop` names.
+    pub body_sha256: Option<BodyHash>,
 }
 
 /// Why a message's headers are not those of an event.
@@ -64,6 +66,14 @@ pub enum DecodeError {
         /// The rule that it breaks.
         #[source]
         source: NameError,
+    },
+    /// A value is not a SHA-256.
+    #[error("the header {name} is not a SHA-256 of 64 lower-case hex digits: {value:?}")]
+    Hash {
+        /// Its name.
+        name: &'static str,
+        /// Its value, cut after 80 characters.
+        value: String,
     },
     /// A time is not RFC 3339.
     #[error("the header {name} is not a time of RFC 3339: {value:?}")]
@@ -103,11 +113,14 @@ impl Envelope {
         ];
         for (name, value) in texts {
             if let Some(value) = value {
-                headers.push((name, header::encode(cut(value)).into_owned()));
+                headers.push((name, header::encode(header::cut(value, MAX_TEXT_BYTES)).into_owned()));
             }
         }
         if self.spooled {
             headers.push((header::RW_SPOOLED, "true".to_owned()));
+        }
+        if let Some(hash) = self.body_sha256 {
+            headers.push((header::RW_BODY_SHA256, hash.to_string()));
         }
         headers
     }
@@ -150,33 +163,30 @@ impl Envelope {
             user_agent: owned(optional(header::RW_USER_AGENT)?),
             traceparent: owned(optional(header::TRACEPARENT)?),
             spooled: get(header::RW_SPOOLED) == Some("true"),
+            body_sha256: get(header::RW_BODY_SHA256).map(|text| body_hash(header::RW_BODY_SHA256, text)).transpose()?,
         })
     }
 }
 
-fn received_at(ms: u64) -> String {
+pub(crate) fn received_at(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")
 }
 
-fn decoded<'a>(name: &'static str, value: &'a str) -> Result<Cow<'a, str>, DecodeError> {
+pub(crate) fn decoded<'a>(name: &'static str, value: &'a str) -> Result<Cow<'a, str>, DecodeError> {
     header::decode(value).ok_or_else(|| DecodeError::Encoding { name, value: value.chars().take(80).collect() })
 }
 
-fn time(name: &'static str, value: &str) -> Result<Timestamp, DecodeError> {
+pub(crate) fn body_hash(name: &'static str, value: &str) -> Result<BodyHash, DecodeError> {
+    BodyHash::parse(value).ok_or_else(|| DecodeError::Hash { name, value: value.chars().take(80).collect() })
+}
+
+pub(crate) fn time(name: &'static str, value: &str) -> Result<Timestamp, DecodeError> {
     value.parse().map_err(|_| DecodeError::Time { name, value: value.chars().take(80).collect() })
 }
 
 fn bad(name: &'static str) -> impl Fn(NameError) -> DecodeError {
     move |source| DecodeError::Name { name, source }
-}
-
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(MAX_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

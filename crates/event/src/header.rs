@@ -34,6 +34,9 @@ pub const RW_CONTENT_TYPE: &str = "Rw-Content-Type";
 pub const RW_USER_AGENT: &str = "Rw-User-Agent";
 /// `true` when the event waited in the receiver's spool; absent otherwise.
 pub const RW_SPOOLED: &str = "Rw-Spooled";
+/// SHA-256 of the body as it was received, in lower-case hex; only where the stored body lacks some of it
+/// (`privacy.drop`).
+pub const RW_BODY_SHA256: &str = "Rw-Body-Sha256";
 
 /// What a server's `max_payload` must hold besides the largest body: no event's headers are larger.
 pub const ROOM: usize = 32 * 1024;
@@ -58,6 +61,15 @@ pub(crate) fn encode_id(value: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn decode(value: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(value).decode_utf8().ok()
+}
+
+/// The beginning of a text, of at most so many bytes.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

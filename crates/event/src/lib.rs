@@ -3,14 +3,17 @@
 //!
 //! Pure data and functions: no I/O, no async, no clock.
 
+mod body_hash;
 pub mod envelope;
 pub mod header;
 mod name;
 pub mod ordering_key;
+pub mod quarantine;
 pub mod shard;
 pub mod subject;
 pub mod topology;
 
+pub use body_hash::BodyHash;
 pub use envelope::{DecodeError, Envelope};
 pub use name::{EventId, HandlerName, NameError, Prefix, Project};
 pub use ordering_key::OrderingKey;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use crate::quarantine::{self, Class};
 use crate::{Prefix, shard, subject};
 
 /// Metadata of an event stream: the number of shards that events are spread over.
@@ -13,6 +14,9 @@ pub const METADATA_HASH: &str = "roomwire.hash";
 
 /// How long the feed of dead letters keeps a message; the state store keeps dead letters itself.
 pub const DEAD_MAX_AGE: Duration = Duration::from_hours(30 * 24);
+
+/// How long the quarantine keeps a refused request, if nothing newer needs its place before.
+pub const QUARANTINE_MAX_AGE: Duration = Duration::from_hours(30 * 24);
 
 /// What a user sets about streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +102,29 @@ pub fn dead_stream(config: &StreamsConfig) -> StreamSpec {
     }
 }
 
+/// The quarantine: a stream for each class of refused requests, so that a flood of one class pushes out only its own
+/// oldest. `max_bytes` is for all of them together.
+#[must_use]
+pub fn quarantine_streams(config: &StreamsConfig, max_bytes: u64) -> Vec<StreamSpec> {
+    let stream = |class: Class| StreamSpec {
+        name: quarantine_stream(&config.prefix, class),
+        subjects: vec![quarantine::of_class(&config.prefix, class)],
+        max_bytes: bytes(class.share(max_bytes)),
+        max_age: QUARANTINE_MAX_AGE,
+        duplicate_window: config.duplicate_window,
+        replicas: config.replicas,
+        discard_new: false,
+        metadata: BTreeMap::new(),
+    };
+    Class::ALL.map(stream).into()
+}
+
+/// Name of the stream of one class of refused requests: `RW_QUARANTINE_NAMED`.
+#[must_use]
+pub fn quarantine_stream(prefix: &Prefix, class: Class) -> String {
+    format!("{}_QUARANTINE_{}", prefix.stream(), class.as_str().to_ascii_uppercase())
+}
+
 /// Name of the stream of one shard: `RW_EVENTS_0`.
 #[must_use]
 pub fn events_stream(prefix: &Prefix, shard: u16) -> String {
@@ -151,6 +178,16 @@ mod tests {
         let dead = dead_stream(&config());
         assert_eq!((dead.name.as_str(), dead.subjects.as_slice()), ("LK-1_DEAD", &["lk-1.dead.>".to_owned()][..]));
         assert!(!dead.discard_new && dead.max_age == Duration::from_hours(720));
+    }
+
+    #[test]
+    fn each_class_of_refused_requests_has_a_part_of_the_quarantine_and_forgets_its_own_oldest() {
+        let streams = quarantine_streams(&config(), 256 << 20);
+        let of: Vec<_> = streams.iter().map(|spec| (spec.name.as_str(), spec.max_bytes >> 20)).collect();
+        let names = ["LK-1_QUARANTINE_SIGNED", "LK-1_QUARANTINE_NAMED", "LK-1_QUARANTINE_UNKNOWN"];
+        assert_eq!(of, [(names[0], 64), (names[1], 128), (names[2], 64)]);
+        assert_eq!(streams[1].subjects, ["lk-1.quarantine.named.>"]);
+        assert!(streams.iter().all(|spec| !spec.discard_new && spec.max_age == Duration::from_hours(720)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! behaves as LiveKit's own.
 
 pub mod body;
+pub mod drop_fields;
 pub mod generate;
 pub mod notifier;
 pub mod recording;

@@ -14,11 +14,15 @@ pub enum Refusal {
     },
     /// The token names an API key that is not configured.
     #[error(
-        "unknown API key {key:?}: add it to livekit.keys, or set the sender's webhook.api_key to one that is there"
+        "unknown API key {key:?}, known keys are {}: add it to livekit.keys, or set the sender's webhook.api_key to one \
+         that is there",
+        names(known)
     )]
     UnknownKey {
         /// The key's name, cut after 80 characters.
         key: String,
+        /// The names of the configured keys.
+        known: Vec<String>,
     },
     /// The signature is not that of the configured secret.
     #[error("bad signature for API key {key:?}: the secret here and the sender's differ")]
@@ -131,6 +135,22 @@ fn hint(reencoded: bool) -> &'static str {
     }
 }
 
+/// So many names are enough to see what is wrong.
+const SHOWN_NAMES: usize = 8;
+
+fn names(known: &[String]) -> String {
+    if known.is_empty() {
+        return "none".to_owned();
+    }
+    let shown: Vec<_> = known.iter().take(SHOWN_NAMES).map(String::as_str).collect();
+    let more = known.len() - shown.len();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", shown.join(", "))
+}
+
 fn announced(bytes: Option<u64>) -> String {
     bytes.map_or_else(String::new, |bytes| format!("{bytes} bytes, "))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,20 @@
 //! The token of a webhook: an HS256 JWT with the hash of the body, in the `Authorization` header.
 
+mod claimed;
 mod hmac;
 mod keys;
 mod reencoded;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use event::BodyHash;
 use jsonwebtoken::{Algorithm, Header, Validation, dangerous, decode, decode_header, encode, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::Refusal;
+pub use claimed::{Unproved, claimed_key, class_of, read};
 pub use keys::{EmptySecret, Keys, Secret};
 
 /// How long a token of [`sign`] is valid, as LiveKit has it.
@@ -57,6 +60,29 @@ pub fn verify(
     now_s: u64,
     leeway_s: u64,
 ) -> Result<Verified, Refusal> {
+    verify_body(keys, authorization, &Body { bytes: body, sha256: None }, now_s, leeway_s)
+}
+
+/// A body, perhaps without some of what was signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Body<'a> {
+    /// The bytes that are there.
+    pub bytes: &'a [u8],
+    /// SHA-256 of the body as it was received, when `bytes` are not all of it (`privacy.drop`).
+    pub sha256: Option<BodyHash>,
+}
+
+/// As [`verify`], for a body that was changed after its hash was noted.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_body(
+    keys: &Keys,
+    authorization: Option<&str>,
+    body: &Body<'_>,
+    now_s: u64,
+    leeway_s: u64,
+) -> Result<Verified, Refusal> {
     let token = bare(authorization.unwrap_or_default());
     if token.is_empty() {
         return Err(Refusal::NoHeader);
@@ -96,7 +122,8 @@ fn verify_signature(keys: &Keys, token: &str) -> Result<(String, Claims), Refusa
     let unverified: Claims = dangerous::insecure_decode_claims(token).map_err(|error| malformed(&error))?;
     let iss = unverified.iss.ok_or_else(|| Refusal::malformed("it has no iss, which names the API key"))?;
     let Some(secret) = keys.get(&iss) else {
-        return Err(Refusal::UnknownKey { key: iss.chars().take(80).collect() });
+        let known = keys.names().map(str::to_owned).collect();
+        return Err(Refusal::UnknownKey { key: iss.chars().take(80).collect(), known });
     };
     match decode::<Claims>(token, secret.decoding(), &signature_only()) {
         Ok(data) => Ok((iss, data.claims)),
@@ -144,23 +171,29 @@ fn whole(seconds: f64) -> u64 {
     seconds.ceil() as u64
 }
 
-fn check_hash(claims: &Claims, body: &[u8]) -> Result<(), Refusal> {
+fn check_hash(claims: &Claims, body: &Body<'_>) -> Result<(), Refusal> {
     let Some(claimed) = &claims.sha256 else {
         return Err(Refusal::malformed("it has no sha256 of the body: is it an access token?"));
     };
     let Some(hash) = STANDARD.decode(claimed).ok().filter(|hash| hash.len() == 32) else {
         return Err(Refusal::malformed("its sha256 is not 32 bytes in standard base64 with padding"));
     };
-    let computed = Sha256::digest(body);
+    let BodyHash(computed) = body.sha256.unwrap_or_else(|| sha256(body.bytes));
     if bool::from(hash.ct_eq(computed.as_slice())) {
         return Ok(());
     }
     Err(Refusal::HashMismatch {
         claimed: claimed.clone(),
         computed: STANDARD.encode(computed),
-        bytes: body.len(),
-        reencoded: reencoded::seems(body, &hash),
+        bytes: body.bytes.len(),
+        reencoded: reencoded::seems(body.bytes, &hash),
     })
+}
+
+/// SHA-256 of a body, as the token of its webhook has it.
+#[must_use]
+pub fn sha256(body: &[u8]) -> BodyHash {
+    BodyHash(Sha256::digest(body).into())
 }
 
 #[cfg(test)]

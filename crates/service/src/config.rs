@@ -9,7 +9,9 @@ mod handler;
 mod livekit;
 mod nats;
 mod node;
+mod privacy;
 mod problem;
+mod quarantine;
 mod receiver;
 mod runner;
 mod section;
@@ -30,7 +32,9 @@ pub use self::admin::AdminSection;
 pub use self::handler::{Allow, DEAD_LETTER, HandlerConfig, OnDead, Order, Pattern, Retry, Start, When};
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};
+pub use self::privacy::PrivacySection;
 pub use self::problem::{ConfigError, Place, Problem};
+pub use self::quarantine::QuarantineSection;
 pub use self::receiver::{ReceiverLimits, ReceiverSection};
 pub use self::runner::RunnerSection;
 pub use self::spool::{Spool, SpoolSection};
@@ -44,8 +48,8 @@ use self::section::{Keys, Section};
 
 const KEYS: Keys = Keys {
     of: "the configuration",
-    known: &["livekit", "nats", "streams", "receiver", "runner", "state", "admin", "handlers"],
-    later: &["secrets", "privacy"],
+    known: &["livekit", "nats", "streams", "receiver", "runner", "state", "admin", "privacy", "handlers"],
+    later: &["secrets"],
 };
 
 /// Everything that `roomwire.yaml` says. The default is what an empty file says.
@@ -67,6 +71,8 @@ pub struct Config {
     pub state: StateSection,
     /// The admin endpoint.
     pub admin: AdminSection,
+    /// Which fields of an event are not stored.
+    pub privacy: PrivacySection,
     /// The handlers, in the order of the file.
     pub handlers: Vec<HandlerConfig>,
     /// What is allowed and probably not meant.
@@ -146,6 +152,9 @@ impl Config {
         }
         if let Some(node) = section.get("admin") {
             config.admin = AdminSection::decode(node, problems);
+        }
+        if let Some(node) = section.get("privacy") {
+            config.privacy = PrivacySection::decode(node, problems);
         }
         if let Some(node) = section.get("handlers") {
             config.handlers = handler::decode(node, &config.nats.prefix, problems);

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod config;
 pub mod error;
 pub mod exit;
+pub mod keys;
 pub mod listen;
 pub mod lock;
 pub mod nats;

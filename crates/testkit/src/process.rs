@@ -106,6 +106,14 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// Asks it to read its configuration again, as operators do.
+    ///
+    /// # Errors
+    /// When it has ended already or cannot be signalled.
+    pub fn sighup(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
     /// Sends any signal, e.g. STOP and CONT.
     ///
     /// # Errors

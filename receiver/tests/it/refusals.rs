@@ -7,18 +7,18 @@ use livekit::token::{Secret, sign};
 
 use crate::rig::{KEY, NOW_S, Rig, SECRET, room_started};
 
-struct Case {
-    status: u16,
-    reason: &'static str,
-    token: Option<String>,
-    body: String,
+pub(crate) struct Case {
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+    pub(crate) token: Option<String>,
+    pub(crate) body: String,
 }
 
-fn token(key: &str, secret: &str, body: &str, now_s: u64) -> String {
+pub(crate) fn token(key: &str, secret: &str, body: &str, now_s: u64) -> String {
     sign(key, &Secret::new(secret).unwrap(), body.as_bytes(), now_s)
 }
 
-fn cases(max_body: usize) -> Vec<Case> {
+pub(crate) fn cases(max_body: usize) -> Vec<Case> {
     let good = room_started("refused");
     let bare = |body: &str| Case { status: 401, reason: "no_header", token: None, body: body.to_owned() };
     let case = |status, reason, token, body: &str| Case { status, reason, token: Some(token), body: body.to_owned() };
@@ -87,8 +87,8 @@ async fn other_paths_and_methods_are_told_from_webhooks() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_refusal_says_401_even_when_nats_is_away() -> Result<()> {
-    let rig = Rig::start(|_| ()).await?;
+async fn without_a_quarantine_a_refusal_says_401_even_when_nats_is_away() -> Result<()> {
+    let rig = Rig::start(|config| config.quarantine = None).await?;
     rig.nats.kill()?;
     let answer = rig.http.webhook(&rig.url, "abc", room_started("refused")).await?;
     assert_eq!(answer.status, 401);

@@ -104,6 +104,11 @@ impl Rig {
         testkit::stored(&self.nats.url(), "RW_EVENTS_").await
     }
 
+    /// Everything that was refused and is kept.
+    pub(crate) async fn quarantined(&self) -> Result<Vec<Stored>> {
+        testkit::stored(&self.nats.url(), "RW_QUARANTINE_").await
+    }
+
     /// How many requests were answered so.
     pub(crate) fn answered(&self, status: u16, reason: &str) -> u64 {
         self.metric(&format!("roomwire_receiver_requests_total{{status=\"{status}\",reason=\"{reason}\"}}"))

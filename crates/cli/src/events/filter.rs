@@ -47,7 +47,7 @@ impl Filter {
 }
 
 /// A time, or how long ago it was.
-pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }

@@ -7,19 +7,20 @@ use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy};
 use async_nats::jetstream::stream::Stream;
 use event::topology::{METADATA_SHARDS, events_stream};
 use event::{Prefix, subject};
+use jiff::Timestamp;
 
 use super::filter::Filter;
 
 /// One event stream.
 #[derive(Debug)]
-pub(super) struct Shard {
-    pub(super) number: u16,
+pub(crate) struct Shard {
+    pub(crate) number: u16,
     prefix: Prefix,
     stream: Stream,
 }
 
 /// Opens all event streams. Their number is read from the first one, not from the configuration: what is stored counts.
-pub(super) async fn open(context: &Context, prefix: &Prefix) -> anyhow::Result<Vec<Shard>> {
+pub(crate) async fn open(context: &Context, prefix: &Prefix) -> anyhow::Result<Vec<Shard>> {
     let mut shards = vec![one(context, prefix, 0).await?];
     let metadata = shards.first().and_then(|shard| shard.stream.cached_info().config.metadata.get(METADATA_SHARDS));
     let Some(number) = metadata.and_then(|text| text.parse::<u16>().ok()) else {
@@ -49,6 +50,12 @@ impl Shard {
     /// The sequence of the oldest message.
     pub(super) fn first_sequence(&self) -> u64 {
         self.stream.cached_info().state.first_sequence
+    }
+
+    /// The headers of every message from `since` on, and how many of them there are now.
+    pub(crate) async fn headers_since(&self, since: Timestamp) -> anyhow::Result<(Ordered, u64)> {
+        let filter = Filter { kind: None, room: None, key: None, since: Some(since) };
+        self.read(filter.from(DeliverPolicy::All), &filter).await
     }
 
     /// Messages from `from` on, for as long as they are read, and how many of them there are now.

@@ -92,6 +92,9 @@ pub(super) async fn prepare(connection: &Connection, config: &Config, supervised
     let topology = config.topology();
     let mut specs = topology::events_streams(&topology);
     specs.push(topology::dead_stream(&topology));
+    if let Some(quarantine) = &config.receiver.quarantine {
+        specs.extend(topology::quarantine_streams(&topology, quarantine.max_bytes));
+    }
     if supervised {
         apply_streams(&context, &specs).await?;
     } else {

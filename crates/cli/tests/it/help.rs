@@ -6,9 +6,20 @@ use crate::call::Place;
 fn help_names_every_command_and_what_all_of_them_take() {
     let called = Place::new().call(&["--help"]);
     assert_eq!((called.code, called.stderr.as_str()), (0, ""));
-    for word in
-        ["up", "config", "events", "dlq", "spool", "sim", "--config", "--nats", "--data", "--output", "--log-format"]
-    {
+    for word in [
+        "up",
+        "config",
+        "events",
+        "dlq",
+        "spool",
+        "quarantine",
+        "sim",
+        "--config",
+        "--nats",
+        "--data",
+        "--output",
+        "--log-format",
+    ] {
         assert!(called.stdout.lines().any(|line| line.trim_start().starts_with(word)), "{word}: {}", called.stdout);
     }
 }

@@ -17,6 +17,7 @@ fn envelope() -> Envelope {
         user_agent: Some("LiveKit".to_owned()),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         spooled: false,
+        body_sha256: None,
     }
 }
 
@@ -51,9 +52,14 @@ fn the_headers_are_those_of_the_documentation() {
 fn what_an_event_does_not_have_has_no_header() {
     let bare = Envelope { created_at: 0, content_type: None, user_agent: None, traceparent: None, ..envelope() };
     let names: Vec<_> = bare.headers().into_iter().map(|(name, _)| name).collect();
-    for absent in
-        [header::CE_TIME, header::RW_CONTENT_TYPE, header::RW_USER_AGENT, header::TRACEPARENT, header::RW_SPOOLED]
-    {
+    for absent in [
+        header::CE_TIME,
+        header::RW_CONTENT_TYPE,
+        header::RW_USER_AGENT,
+        header::TRACEPARENT,
+        header::RW_SPOOLED,
+        header::RW_BODY_SHA256,
+    ] {
         assert!(!names.contains(&absent), "{absent}");
     }
     assert_eq!(read(&bare.headers()).unwrap(), bare);
@@ -91,6 +97,7 @@ fn the_largest_event_fits_the_room_that_is_kept_for_headers() {
         user_agent: Some("ü".repeat(9999)),
         traceparent: Some("\u{1}".repeat(9999)),
         spooled: true,
+        body_sha256: Some(BodyHash([0xff; 32])),
         ..envelope()
     };
     let bytes: usize = largest.headers().iter().map(|(name, value)| name.len() + value.len() + 4).sum();
@@ -113,6 +120,10 @@ fn a_message_that_no_receiver_wrote_is_refused_with_the_header_that_is_wrong() {
     assert_eq!(with(header::CE_ID, ""), "the header ce-id has a bad value");
     assert_eq!(with(header::RW_PROJECT, "Not A Project"), "the header Rw-Project has a bad value");
     assert_eq!(with(header::RW_KEY, "%ff"), "the header Rw-Key is not percent-encoded UTF-8: \"%ff\"");
+    assert_eq!(
+        with(header::RW_BODY_SHA256, "7"),
+        "the header Rw-Body-Sha256 is not a SHA-256 of 64 lower-case hex digits: \"7\""
+    );
     assert_eq!(with(header::CE_TIME, "soon"), "the header ce-time is not a time of RFC 3339: \"soon\"");
 }
 
@@ -126,6 +137,7 @@ proptest! {
         id in any_text(), kind in any_text(), key in any_text(), api_key in any_text(), project in "[a-z0-9_-]{1,64}",
         created_at in 0..4_000_000_000_i64, received_at_ms in 0..4_000_000_000_000_u64,
         content_type in proptest::option::of(any_text()), user_agent in proptest::option::of(any_text()), spooled: bool,
+        hash: Option<[u8; 32]>,
     ) {
         let envelope = Envelope {
             id: EventId::try_from(id).unwrap(),
@@ -133,6 +145,7 @@ proptest! {
             project: Project::try_from(project).unwrap(),
             key: OrderingKey::try_from(key).unwrap(),
             created_at, received_at_ms, api_key, content_type, user_agent, traceparent: None, spooled,
+            body_sha256: hash.map(BodyHash),
         };
         let headers = envelope.headers();
         prop_assert!(headers.iter().all(|(_, value)| value.bytes().all(|b| (0x21..=0x7e).contains(&b))));

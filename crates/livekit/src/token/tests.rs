@@ -2,6 +2,7 @@
 
 use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use event::quarantine::Class;
 use serde_json::json;
 use sha2::Sha512;
 
@@ -167,7 +168,10 @@ fn a_refusal_tells_by_how_much() {
         |change: serde_json::Value| verify(&keys(), Some(&claims(&change)), BODY, NOW, 60).unwrap_err().to_string();
     assert!(words(json!({"exp": NOW - 312})).starts_with("the token expired 312 s ago, with a leeway of 60 s: "));
     assert!(words(json!({"nbf": NOW + 100})).starts_with("the token is valid in 100 s only, with a leeway of 60 s: "));
-    assert!(words(json!({"iss": "nobody"})).starts_with("unknown API key \"nobody\": add it to livekit.keys"));
+    assert!(
+        words(json!({"iss": "nobody"}))
+            .starts_with("unknown API key \"nobody\", known keys are devkey, second: add it")
+    );
 }
 
 #[test]
@@ -192,4 +196,53 @@ fn a_body_that_was_parsed_and_written_anew_is_recognised() {
         let signed = Sha256::digest(signed.as_bytes());
         assert_eq!(reencoded::seems(received.as_bytes(), &signed), expected, "{received:?}");
     }
+}
+
+#[test]
+fn only_who_signed_this_very_body_is_its_proved_sender() {
+    let token = claims(&json!({}));
+    let forged = forge(&json!({"alg": "HS256"}), &json!({"iss": "devkey", "exp": 1}), "another secret");
+    for (what, token, body, expected) in [
+        ("signed here", Some(token.clone()), Some(BODY), Class::Signed),
+        ("expired, and signed here", Some(claims(&json!({"exp": 1}))), Some(BODY), Class::Signed),
+        ("signed without exp", Some(claims(&json!({"exp": null}))), Some(BODY), Class::Signed),
+        ("another body", Some(token.clone()), Some(&b"another"[..]), Class::Named),
+        ("a participant's token", Some(claims(&json!({"sha256": null}))), Some(BODY), Class::Named),
+        ("no body", Some(token.clone()), None, Class::Named),
+        ("another secret", Some(forged), Some(BODY), Class::Named),
+        ("another key", Some(claims(&json!({"iss": "nobody"}))), Some(BODY), Class::Unknown),
+        ("no key", Some(claims(&json!({"iss": null}))), Some(BODY), Class::Unknown),
+        ("no token", Some("abc".to_owned()), Some(BODY), Class::Unknown),
+        ("nothing", None, Some(BODY), Class::Unknown),
+    ] {
+        let body = body.map(|bytes| Body { bytes, sha256: None });
+        assert_eq!(class_of(&keys(), token.as_deref(), body.as_ref()), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_body_without_some_fields_is_verified_by_the_hash_that_was_noted() {
+    let (token, left) = (claims(&json!({})), br#"{"id":"EV_1"}"#);
+    let check = |sha256| verify_body(&keys(), Some(&token), &Body { bytes: left, sha256 }, NOW, 60);
+    assert!(check(Some(super::sha256(BODY))).is_ok());
+    assert_eq!(check(Some(BodyHash([7; 32]))).unwrap_err().reason(), "hash_mismatch");
+    assert_eq!(check(None).unwrap_err().reason(), "hash_mismatch");
+}
+
+#[test]
+fn a_token_is_read_without_its_signature_and_without_belief() {
+    let token = forge(&json!({"alg": "HS256"}), &json!({"iss": "nobody", "exp": 7}), "whatever");
+    let read = read(&format!("Bearer {token}")).unwrap();
+    assert_eq!((&read.header["alg"], &read.claims), (&json!("HS256"), &json!({"iss": "nobody", "exp": 7})));
+    assert_eq!(claimed_key(&token).as_deref(), Some("nobody"));
+    assert_eq!(super::read("abc"), None);
+}
+
+#[test]
+fn keys_are_the_same_when_names_and_secrets_are() {
+    assert_eq!(keys(), keys());
+    let mut other = keys();
+    other.insert("second", Secret::new(SECRET).unwrap());
+    assert_ne!(keys(), other);
+    assert_ne!(keys(), Keys::new());
 }

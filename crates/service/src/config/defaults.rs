@@ -51,6 +51,10 @@ pub const HEADERS: usize = 64;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// `receiver.limits.body_timeout`.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// `receiver.quarantine.max_bytes`, over all classes.
+pub const QUARANTINE_MAX_BYTES: u64 = 256 * MIB;
+/// `receiver.quarantine.rate`: requests a second, for each class.
+pub const QUARANTINE_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(199);
 
 /// `state.url`.
 pub const STATE_URL: &str = "sqlite:state.db";

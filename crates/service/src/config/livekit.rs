@@ -120,6 +120,16 @@ impl LivekitSection {
         self.entries.iter().map(|entry| entry.name.as_str()).collect()
     }
 
+    /// The files that hold secrets.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let files = self.entries.iter().filter_map(|entry| match &entry.secret {
+            SecretSource::File(path) => Some(path.clone()),
+            SecretSource::Text(_) => None,
+        });
+        files.collect()
+    }
+
     /// Reads every secret, from the environment or its file.
     ///
     /// # Errors

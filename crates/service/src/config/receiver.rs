@@ -8,14 +8,15 @@ use bytesize::{KIB, MIB};
 use super::defaults;
 use super::node::Node;
 use super::problem::{Problems, Refused};
+use super::quarantine::QuarantineSection;
 use super::section::{Keys, Section};
 use super::spool::Spool;
 use super::value;
 
 const KEYS: Keys = Keys {
     of: "`receiver`",
-    known: &["listen", "path", "answer_within", "max_body", "leeway", "drain", "limits", "spool"],
-    later: &["quarantine", "tls"],
+    known: &["listen", "path", "answer_within", "max_body", "leeway", "drain", "limits", "spool", "quarantine"],
+    later: &["tls"],
 };
 const KEYS_OF_LIMITS: Keys = Keys {
     of: "`limits`",
@@ -42,6 +43,8 @@ pub struct ReceiverSection {
     pub limits: ReceiverLimits,
     /// Where events wait that JetStream does not take.
     pub spool: Spool,
+    /// How much is kept of what is refused; `None` keeps nothing.
+    pub quarantine: Option<QuarantineSection>,
 }
 
 /// What one receiver takes at once, and for how long it waits.
@@ -72,6 +75,7 @@ impl Default for ReceiverSection {
             drain: defaults::DRAIN,
             limits: ReceiverLimits::default(),
             spool: Spool::default(),
+            quarantine: Some(QuarantineSection::default()),
         }
     }
 }
@@ -109,6 +113,9 @@ impl ReceiverSection {
         }
         if let Some(node) = section.get("spool") {
             decoded.spool = Spool::decode(node, problems);
+        }
+        if let Some(node) = section.get("quarantine") {
+            decoded.quarantine = QuarantineSection::decode(node, decoded.max_body, problems);
         }
         decoded
     }

@@ -7,7 +7,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         refused("nats:\n  url: nats://127.0.0.1\nhandlrs:\n  - name: x\n"),
         "conf/roomwire.yaml:3:1: unknown key `handlrs`\n  did you mean `handlers`? the configuration may hold `livekit`, \
-         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `handlers`"
+         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `privacy`, `handlers`"
     );
     assert_eq!(
         refused("receiver:\n  limits: { conections: 1 }\n"),
@@ -26,8 +26,7 @@ fn a_key_that_is_planned_is_refused_rather_than_ignored() {
     let hint = "remove it; this version would ignore what it asks for";
     for (text, words) in [
         ("secrets: {}\n".to_owned(), "1:1: `secrets` is not supported yet in the configuration"),
-        ("privacy: {}\n".to_owned(), "1:1: `privacy` is not supported yet in the configuration"),
-        ("receiver:\n  quarantine: {}\n".to_owned(), "2:3: `quarantine` is not supported yet in `receiver`"),
+        ("receiver:\n  tls: {}\n".to_owned(), "2:3: `tls` is not supported yet in `receiver`"),
         ("streams: { keep: 14d }\n".to_owned(), "1:12: `keep` is not supported yet in `streams`"),
         (handler("rate: 100/s"), "5:5: `rate` is not supported yet in a handler"),
         (handler("secrets: [A]"), "5:5: `secrets` is not supported yet in a handler"),
@@ -88,6 +87,29 @@ fn a_bad_value_comes_with_what_is_allowed() {
         (
             "state: { url: state.db }\n".to_owned(),
             "1:15: `url` is `state.db`\n  write `sqlite:` and a path, such as `sqlite:state.db`",
+        ),
+        (
+            "receiver: { quarantine: on }\n".to_owned(),
+            "1:25: `quarantine` is text, not a map\n  write `off`, or a map such as `{ max_bytes: 256MiB, rate: 200/s }`",
+        ),
+        (
+            "receiver: { quarantine: { max_bytes: 32MiB } }\n".to_owned(),
+            "1:38: `max_bytes` is 32.0 MiB, of which a quarter must hold one body of `receiver.max_body` and its headers\n  \
+             write at least 33685504, or lower `receiver.max_body`",
+        ),
+        (
+            "receiver: { quarantine: { rate: 200 } }\n".to_owned(),
+            "1:33: `rate` is `200`\n  write a number from 1 to 100000 a second, such as `200/s`",
+        ),
+        (
+            "privacy: { drop: [metadata, id] }\n".to_owned(),
+            "1:18: `drop` names `id`, without which an event cannot be told from another\n  remove it; name fields such as \
+             `turnPassword`, `streamKey` or `metadata`",
+        ),
+        (
+            "privacy: { drop: room.metadata }\n".to_owned(),
+            "1:18: `drop` names `room.metadata`, which looks like a path\n  write the name of the field alone: it is removed \
+             at any depth",
         ),
         (handler("order: rom"), "5:12: `order` is `rom`\n  did you mean `room`? it may be `room`, `none`"),
         (handler("on_dead: stop"), "5:14: `on_dead` is `stop`\n  it may be `continue`, `hold`"),
@@ -183,7 +205,7 @@ fn a_file_that_is_not_yaml_is_refused_where_it_stops_being_yaml() {
         (
             "- a\n",
             "1:1: the configuration is a list, not a map\n  it may hold `livekit`, `nats`, `streams`, `receiver`, \
-             `runner`, `state`, `admin`, `handlers`",
+             `runner`, `state`, `admin`, `privacy`, `handlers`",
         ),
     ] {
         assert_eq!(refused(text), format!("conf/roomwire.yaml:{words}"));

@@ -32,6 +32,8 @@ receiver:
   leeway: 5s
   drain: 30s
   limits: { connections: 10, in_flight: 20, header_bytes: 16KiB, headers: 30, header_timeout: 1s, body_timeout: 2s }
+  quarantine: { max_bytes: 1GiB, rate: 50/s }
+privacy: { drop: [turnPassword, metadata] }
 runner: { drain: 1m }
 state: { url: "sqlite:/var/lib/roomwire/state.db" }
 admin: { listen: 0.0.0.0:9001 }
@@ -62,6 +64,9 @@ handlers:
     assert_eq!(config.receiver.paths, ["/livekit", "/hooks/two"]);
     assert_eq!(config.receiver.max_body, 1 << 20);
     assert_eq!(config.receiver.limits.header_bytes, 16 << 10);
+    let quarantine = config.receiver.quarantine.clone().unwrap();
+    assert_eq!((quarantine.max_bytes, quarantine.rate.get()), (1 << 30, 50));
+    assert_eq!(config.privacy.drop, ["turnPassword", "metadata"]);
     assert_eq!(config.runner.drain, Duration::from_mins(1));
     assert_eq!(config.state.url, "sqlite:/var/lib/roomwire/state.db");
     assert_eq!(config.admin.listen.port(), 9001);
@@ -72,7 +77,7 @@ handlers:
     assert!(handler.takes("participant_left") && handler.takes("room_finished") && !handler.takes("room_started"));
     assert!(handler.takes_dead_letters());
     let when = handler.when.clone().unwrap();
-    assert_eq!((when.text.as_str(), when.place.line), ("event.room.name.startsWith(\"paid-\")", 23));
+    assert_eq!((when.text.as_str(), when.place.line), ("event.room.name.startsWith(\"paid-\")", 25));
     assert_eq!(handler.start, Start::At(1_769_860_800_000));
     assert_eq!((handler.order, handler.on_dead), (Order::None, OnDead::Continue));
     assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (8, Duration::from_secs(2), 128 << 20));
@@ -98,6 +103,13 @@ fn a_handler_needs_three_keys_and_has_defaults_for_the_rest() {
     assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (32, Duration::from_secs(5), 64 << 20));
     assert_eq!(handler.retry, Retry::default());
     assert_eq!(handler.allow, Allow::default(), "nothing is granted");
+}
+
+#[test]
+fn the_quarantine_is_on_unless_it_is_switched_off() {
+    assert_eq!(read("").receiver.quarantine, Some(QuarantineSection::default()));
+    assert_eq!(read("receiver: { quarantine: }\n").receiver.quarantine, Some(QuarantineSection::default()));
+    assert_eq!(read("receiver: { quarantine: off }\n").receiver.quarantine, None);
 }
 
 #[test]
