@@ -220,10 +220,10 @@ impl Outbox {
         }
         let mut answers = Vec::new();
         for ready in unknown {
-            match found.get(&ready.target.stream) {
-                Some(Ok(ids)) if ids.contains(&ready.row.msg_id) => answers.push(Answer::Stored(ready.row.id)),
-                Some(Err(error)) => answers.push(Answer::Unanswered(ready.row, error.clone())),
-                Some(Ok(_)) | None => send.push(ready),
+            match fate(found.get(&ready.target.stream), &ready.row.msg_id) {
+                Fate::Stored => answers.push(Answer::Stored(ready.row.id)),
+                Fate::Unknown(error) => answers.push(Answer::Unanswered(ready.row, error)),
+                Fate::Lost => send.push(ready),
             }
         }
         (send, answers)
@@ -236,6 +236,27 @@ fn must_ask(row: &OutboxRow, target: &Target, now: u64) -> bool {
         let age = Duration::from_millis(now.saturating_sub(sent.at_ms));
         age + WINDOW_MARGIN > target.duplicate_window
     })
+}
+
+/// What became of a message that was sent and not answered.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// Its stream has it.
+    Stored,
+    /// Its stream does not have it.
+    Lost,
+    /// Its stream could not be searched, and why: sent again it might be there twice.
+    Unknown(String),
+}
+
+/// Reads it from the search of its stream.
+fn fate(found: Option<&Result<HashSet<String>, String>>, msg_id: &str) -> Fate {
+    match found {
+        Some(Ok(ids)) if ids.contains(msg_id) => Fate::Stored,
+        Some(Ok(_)) => Fate::Lost,
+        Some(Err(error)) => Fate::Unknown(error.clone()),
+        None => Fate::Unknown("its stream was not searched".to_owned()),
+    }
 }
 
 fn oldest_notes(unknown: &[Ready]) -> HashMap<String, u64> {
@@ -321,6 +342,16 @@ mod tests {
         let (first, later) = one_of_each_lane(rows, &blocked);
         assert_eq!(first.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(later.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_message_of_unknown_fate_is_sent_again_only_when_its_stream_says_that_it_lacks_it() {
+        let ids = Ok(HashSet::from(["there".to_owned()]));
+        assert_eq!(fate(Some(&ids), "there"), Fate::Stored);
+        assert_eq!(fate(Some(&ids), "elsewhere"), Fate::Lost);
+        let failed = Err("no leader".to_owned());
+        assert_eq!(fate(Some(&failed), "there"), Fate::Unknown("no leader".to_owned()));
+        assert!(matches!(fate(None, "there"), Fate::Unknown(_)), "silence is no answer");
     }
 
     #[test]
