@@ -37,7 +37,7 @@ impl Site {
         let nats = NatsServer::start().await.unwrap();
         let then_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - 3600;
         let keys: Keys = keys.iter().map(|(name, text)| ((*name).to_owned(), Secret::new(text).unwrap())).collect();
-        let mut config = Config::new(&service::config::Config::default(), keys);
+        let mut config = Config::new(&service::config::Config::default(), keys, None);
         config.clock = Clock::new(move || then_s * 1000);
         config.answer_within = SOON;
         // JetStream forgets ids at once, so that nothing here rests on its memory.
