@@ -78,8 +78,7 @@ impl Bodies {
                     continue;
                 }
                 Ok(None) if !announced_too_large => return Ok(held.whole()),
-                Ok(None) => Fault::SenderGone { received: held.len() },
-                Ok(Some(Err(_))) => Fault::SenderGone { received: held.len() },
+                Ok(None | Some(Err(_))) => Fault::SenderGone { received: held.len() },
                 Err(_) => Fault::SlowBody { received: held.len(), within: self.timeout },
             };
             // Whether or not the rest arrives, it is too large.

@@ -9,12 +9,14 @@ mod streams;
 
 use clap::{Args, Subcommand};
 use event::quarantine::Class;
+use service::config::Config;
 
 use crate::args::Globals;
 use crate::events::since;
 use crate::target;
 use entry::Reference;
 use filter::Filter;
+use streams::ClassStream;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineCommand {
@@ -28,7 +30,7 @@ pub(crate) enum QuarantineCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListFlags {
-    /// Only those refused for this reason, such as bad_signature
+    /// Only those refused for this reason, such as `bad_signature`
     #[arg(long)]
     reason: Option<String>,
     /// Only those whose token names this API key
@@ -64,18 +66,20 @@ pub(crate) struct ReverifyFlags {
 
 pub(crate) async fn run(globals: &Globals, command: QuarantineCommand) -> anyhow::Result<()> {
     let config = target::config(globals)?;
-    if let QuarantineCommand::Reverify(flags) = command {
-        return reverify::run(globals, &config, flags.dry_run).await;
-    }
-    let connection = target::connection(globals, &config).await?;
-    let context = async_nats::jetstream::new(connection.client);
-    let streams = streams::open(&context, &config.nats.prefix).await?;
     match command {
         QuarantineCommand::List(flags) => {
             let ListFlags { reason, key_name, class, since, limit } = flags;
-            list::run(globals.output, &streams, &Filter { reason, key_name, class, since }, limit).await
+            let filter = Filter { reason, key_name, class, since };
+            list::run(globals.output, &open(globals, &config).await?, &filter, limit).await
         }
-        QuarantineCommand::Show(flags) => show::run(globals.output, &streams, flags.reference, flags.raw).await,
-        QuarantineCommand::Reverify(_) => Ok(()),
+        QuarantineCommand::Show(ShowFlags { reference, raw }) => {
+            show::run(globals.output, &open(globals, &config).await?, reference, raw).await
+        }
+        QuarantineCommand::Reverify(flags) => reverify::run(globals, &config, flags.dry_run).await,
     }
+}
+
+async fn open(globals: &Globals, config: &Config) -> anyhow::Result<Vec<ClassStream>> {
+    let connection = target::connection(globals, config).await?;
+    streams::open(&async_nats::jetstream::new(connection.client), &config.nats.prefix).await
 }

@@ -25,8 +25,8 @@ async fn send_garbage(rig: &Rig, number: usize) -> Result<Answer> {
     rig.http.webhook(&rig.url, "garbage", format!("{number}{}", "x".repeat(2000))).await
 }
 
-fn small(max_bytes: u64, rate: u32) -> Option<QuarantineSection> {
-    Some(QuarantineSection { max_bytes, rate: NonZeroU32::new(rate).unwrap() })
+fn small(max_bytes: u64, rate: u32) -> QuarantineSection {
+    QuarantineSection { max_bytes, rate: NonZeroU32::new(rate).unwrap() }
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn while_nats_is_away_nothing_is_refused_for_good() -> Result<()> {
 
 #[tokio::test]
 async fn a_flood_pushes_out_nothing_that_a_key_has_signed() -> Result<()> {
-    let rig = Rig::start(|config| config.quarantine = small(512 << 10, 100_000)).await?;
+    let rig = Rig::start(|config| config.quarantine = Some(small(512 << 10, 100_000))).await?;
     let body = room_started("signed");
     assert_eq!(send_expired(&rig, &body).await?.status, 401);
     for number in 0..150 {
@@ -153,7 +153,7 @@ async fn a_flood_pushes_out_nothing_that_a_key_has_signed() -> Result<()> {
 
 #[tokio::test]
 async fn over_its_rate_a_class_is_answered_503_and_the_others_go_on() -> Result<()> {
-    let rig = Rig::start(|config| config.quarantine = small(256 << 20, 1)).await?;
+    let rig = Rig::start(|config| config.quarantine = Some(small(256 << 20, 1))).await?;
     let answers = join_all((0..40).map(|number| send_garbage(&rig, number))).await;
     let statuses: Vec<u16> =
         answers.into_iter().map(|answer| answer.map(|answer| answer.status)).collect::<Result<_>>()?;

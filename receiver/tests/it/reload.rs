@@ -72,8 +72,8 @@ async fn send(http: &Http, url: &str, (key, secret): (&str, &str)) -> Result<u16
 }
 
 fn config(keys: &[(&str, &str)]) -> String {
-    let lines: String = keys.iter().map(|(name, secret)| format!("    {name}: {secret}\n")).collect();
-    format!("livekit:\n  keys:\n{lines}")
+    let lines: Vec<String> = keys.iter().map(|(name, secret)| format!("    {name}: {secret}\n")).collect();
+    format!("livekit:\n  keys:\n{}", lines.concat())
 }
 
 #[tokio::test]

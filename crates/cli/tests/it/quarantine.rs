@@ -64,8 +64,8 @@ impl Site {
 
     /// What the operator's configuration says.
     fn keys(&self, keys: &[(&str, &str)]) {
-        let lines: String = keys.iter().map(|(name, secret)| format!("    {name}: {secret}\n")).collect();
-        self.place.write("roomwire.yaml", &format!("livekit:\n  keys:\n{lines}"));
+        let lines: Vec<String> = keys.iter().map(|(name, secret)| format!("    {name}: {secret}\n")).collect();
+        self.place.write("roomwire.yaml", &format!("livekit:\n  keys:\n{}", lines.concat()));
     }
 
     async fn send(&self, key: &str, secret: &str, body: &str) -> u16 {

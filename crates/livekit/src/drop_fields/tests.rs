@@ -118,7 +118,7 @@ impl Written {
         let mut tokens = Vec::new();
         self.tokens(&mut tokens);
         let turns = spaces.iter().cycle();
-        tokens.iter().zip(turns).map(|(token, space)| format!("{token}{space}")).collect()
+        tokens.iter().zip(turns).flat_map(|(token, space)| [token.as_str(), *space]).collect()
     }
 }
 
