@@ -68,19 +68,17 @@ async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), RunError> {
     let config = Arc::new(config);
-    let metrics = Arc::new(metrics.register(metrics::ReceiverMetrics::register));
+    let counts = Arc::new(metrics.register(metrics::ReceiverMetrics::register));
     let (readiness, ready) =
         readiness::Readiness::new(connection.clone(), config.clone(), health.component("receiver"));
     let (streams, limit) = (Arc::new(config.streams.clone()), config.limits.in_flight);
-    let quarantine = config
-        .quarantine
-        .as_ref()
-        .map(|section| quarantine::Quarantine::new(connection.clone(), &config, section, ready.clone()));
-    let publisher = publish::Publisher::new(connection, streams.clone(), limit, ready, metrics.clone()).await?;
-    let spooling = Spooling::start(&config, &streams, &publisher, &metrics).await?;
+    let publisher = publish::Publisher::new(connection, streams.clone(), limit, ready, counts.clone()).await?;
+    let quarantine =
+        config.quarantine.as_ref().map(|section| quarantine::Quarantine::new(publisher.clone(), &config, section));
+    let spooling = Spooling::start(&config, &streams, &publisher, metrics).await?;
     let spool = spooling.as_ref().map(|spooling| spooling.spool.clone());
     let acceptor = accept::Acceptor::new(&config, streams, publisher, spool);
-    let webhooks = Arc::new(webhook::Webhooks::new(config, acceptor, quarantine, metrics));
+    let webhooks = Arc::new(webhook::Webhooks::new(config, acceptor, quarantine, counts));
     let stop = shutdown.child_token();
     let serving = server::serve(listener, webhooks, stop.clone());
     tokio::pin!(serving);
@@ -111,16 +109,17 @@ impl Spooling {
         config: &Config,
         streams: &Arc<StreamsConfig>,
         publisher: &publish::Publisher,
-        metrics: &metrics::ReceiverMetrics,
+        metrics: &Metrics,
     ) -> Result<Option<Spooling>, RunError> {
         let Some(section) = &config.spool else {
             tracing::info!("no spool: while JetStream takes no events, webhooks are answered 503 (receiver.spool)");
             return Ok(None);
         };
-        let metrics = metrics.spool.clone();
+        let counts = metrics::SpoolMetrics::default();
         let (spool, reader) =
-            spool::Spool::open(&section.path, section.max_bytes, metrics.clone()).await.map_err(RunError::Spool)?;
-        let drain = spool::Drain::new(spool.clone(), reader, publisher.clone(), streams.clone(), metrics);
+            spool::Spool::open(&section.path, section.max_bytes, counts.clone()).await.map_err(RunError::Spool)?;
+        metrics.register(|registry| counts.clone().register(registry));
+        let drain = spool::Drain::new(spool.clone(), reader, publisher.clone(), streams.clone(), counts);
         let stop = CancellationToken::new();
         let draining = tokio::spawn(drain.run(stop.clone()));
         Ok(Some(Spooling { spool, stop, draining }))

@@ -50,7 +50,6 @@ pub(crate) struct ReceiverMetrics {
     pub(crate) publish_seconds: Histogram,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
-    pub(crate) spool: SpoolMetrics,
 }
 
 impl ReceiverMetrics {
@@ -64,11 +63,10 @@ impl ReceiverMetrics {
             publish_seconds: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
-            spool: SpoolMetrics::default(),
         };
         let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections, .. } =
             metrics.clone();
-        let ReceiverMetrics { quarantined, not_quarantined, spool, .. } = metrics.clone();
+        let ReceiverMetrics { quarantined, not_quarantined, .. } = metrics.clone();
         let receiver = registry.sub_registry_with_prefix("receiver");
         receiver.register("requests", "Requests answered, by status and reason", requests);
         receiver.register("duplicates", "Events that JetStream had already", duplicates);
@@ -90,7 +88,6 @@ impl ReceiverMetrics {
         );
         receiver.register("in_flight", "Events that wait for JetStream", in_flight);
         receiver.register("connections", "Open connections", connections);
-        spool.register(receiver);
         metrics
     }
 

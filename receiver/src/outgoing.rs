@@ -1,7 +1,6 @@
 //! An event as it goes to JetStream or into the spool.
 
 use async_nats::HeaderMap;
-use async_nats::header::NATS_EXPECTED_STREAM;
 use bytes::Bytes;
 use event::topology::{self, StreamsConfig};
 use event::{Envelope, shard};
@@ -32,13 +31,12 @@ impl Outgoing {
         self.envelope.subject(&streams.prefix, self.shard)
     }
 
-    /// Its headers, and that no other stream may take it.
-    pub(crate) fn headers(&self, stream: &str) -> HeaderMap {
+    /// Its headers.
+    pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in self.envelope.headers() {
             headers.insert(name, value);
         }
-        headers.insert(NATS_EXPECTED_STREAM, stream);
         headers
     }
 }

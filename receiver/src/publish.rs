@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
+use async_nats::header::NATS_EXPECTED_STREAM;
 use async_nats::{HeaderMap, SubscribeError};
 use bytes::Bytes;
 use event::topology::StreamsConfig;
 use service::nats::{Connection, State};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::metrics::{Counted, ReceiverMetrics};
@@ -33,21 +34,24 @@ pub(crate) struct Publisher {
     limit: usize,
     in_flight: Arc<Semaphore>,
     ready: watch::Receiver<bool>,
+    /// Told when a stream does not answer.
+    missing: Arc<Notify>,
     metrics: Arc<ReceiverMetrics>,
 }
 
 impl Publisher {
-    /// One that stores nothing before `ready` shows true. At most `limit` senders may wait at a time.
+    /// One that stores nothing before `ready` shows true, and tells `missing` when a stream does not answer. At most
+    /// `limit` senders may wait at a time.
     pub(crate) async fn new(
         connection: Connection,
         streams: Arc<StreamsConfig>,
         limit: usize,
-        ready: watch::Receiver<bool>,
+        (ready, missing): (watch::Receiver<bool>, Arc<Notify>),
         metrics: Arc<ReceiverMetrics>,
     ) -> Result<Publisher, SubscribeError> {
         let acks = Acks::listen(&connection.client).await?;
         let in_flight = Arc::new(Semaphore::new(limit));
-        Ok(Publisher { connection, acks, streams, limit, in_flight, ready, metrics })
+        Ok(Publisher { connection, acks, streams, limit, in_flight, ready, missing, metrics })
     }
 
     /// Stores an event that a sender waits for; such events have a limit of their number. Whoever gets a fault does not
@@ -65,6 +69,19 @@ impl Publisher {
 
     /// Stores an event. Whoever gets a fault does not know whether it is stored, and may send it again under the same id.
     pub(crate) async fn deliver(&self, event: &Outgoing, within: Duration) -> Result<Stored, Fault> {
+        let stream = event.stream(&self.streams);
+        self.publish(&stream, event.subject(&self.streams), event.headers(), event.body.clone(), within).await
+    }
+
+    /// Stores a message in `stream` and in no other.
+    pub(crate) async fn publish(
+        &self,
+        stream: &str,
+        subject: String,
+        mut headers: HeaderMap,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<Stored, Fault> {
         if !*self.ready.borrow() {
             return Err(Fault::NotReady);
         }
@@ -72,15 +89,18 @@ impl Publisher {
         if self.connection.client.connection_state() != async_nats::connection::State::Connected {
             return Err(Fault::NotConnected);
         }
-        let stream = event.stream(&self.streams);
-        let (subject, headers) = (event.subject(&self.streams), event.headers(&stream));
+        headers.insert(NATS_EXPECTED_STREAM, stream);
         let mut state = self.connection.state.clone();
-        tokio::select! {
+        let stored = tokio::select! {
             biased;
-            stored = self.publish(&stream, subject, headers, event.body.clone()) => stored,
+            stored = self.ask(stream, subject, headers, body) => stored,
             () = tokio::time::sleep(within) => Err(Fault::Deadline { within }),
             _ = state.wait_for(|state| matches!(state, State::Disconnected | State::Closed)) => Err(Fault::ConnectionLost),
+        };
+        if matches!(stored, Err(Fault::NoStream { .. })) {
+            self.missing.notify_one();
         }
+        stored
     }
 
     /// Waits until events can be published.
@@ -89,7 +109,7 @@ impl Publisher {
         self.connection.connected().await && ready.wait_for(|ready| *ready).await.is_ok()
     }
 
-    async fn publish(&self, stream: &str, subject: String, headers: HeaderMap, body: Bytes) -> Result<Stored, Fault> {
+    async fn ask(&self, stream: &str, subject: String, headers: HeaderMap, body: Bytes) -> Result<Stored, Fault> {
         loop {
             let expected = self.acks.expect();
             let (subject, headers, body) = (subject.clone(), headers.clone(), body.clone());

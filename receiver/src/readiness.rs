@@ -8,7 +8,7 @@ use event::topology;
 use service::admin::Component;
 use service::error::Chain;
 use service::nats::{Connection, ServerError, State, StreamError, check_server, ensure_streams};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 use crate::spool::OpenError;
@@ -39,27 +39,36 @@ pub(crate) struct Readiness {
     config: Arc<Config>,
     component: Component,
     ready: watch::Sender<bool>,
+    missing: Arc<Notify>,
 }
 
 impl Readiness {
-    /// The receiver shows true from the moment when events may be stored.
+    /// The receiver shows true from the moment when events may be stored; the notice is for whoever finds that a stream
+    /// does not answer.
     pub(crate) fn new(
         connection: Connection,
         config: Arc<Config>,
         component: Component,
-    ) -> (Readiness, watch::Receiver<bool>) {
+    ) -> (Readiness, (watch::Receiver<bool>, Arc<Notify>)) {
         let (ready, receiver) = watch::channel(false);
-        (Readiness { connection, config, component, ready }, receiver)
+        let missing = Arc::new(Notify::new());
+        let readiness = Readiness { connection, config, component, ready, missing: missing.clone() };
+        (readiness, (receiver, missing))
     }
 
-    /// Looks again after each reconnect: it may be another server, or its streams may be gone. Ends only when an operator
+    /// Looks again after each reconnect, because it may be another server, and when a stream does not answer, because it
+    /// may be gone; a connection that is lost and made anew at once is seen by that alone. Ends only when an operator
     /// has to act.
     pub(crate) async fn keep(self) -> RunError {
         let mut state = self.connection.state.clone();
         loop {
-            self.component.unready("not connected to NATS");
+            if *state.borrow() != State::Connected {
+                self.component.unready("not connected to NATS");
+            }
             if tokio::time::timeout(AGAIN_AFTER, self.connection.connected()).await.is_err() {
-                tracing::warn!("not connected to NATS, so every webhook is answered 503");
+                tracing::warn!(
+                    "not connected to NATS: events go into the spool, or are answered 503 where there is none"
+                );
             }
             if !self.connection.connected().await {
                 // Closed for good by whoever owns it; that one also ends this process.
@@ -70,7 +79,13 @@ impl Readiness {
                     self.ready.send_replace(true);
                     self.component.ready();
                     // An error means that the connection is gone for good, which the next round sees.
-                    let _ended = state.wait_for(|state| *state != State::Connected).await;
+                    tokio::select! {
+                        _ended = state.wait_for(|state| *state != State::Connected) => {}
+                        () = self.missing.notified() => {
+                            tracing::warn!("a stream does not answer: looking whether it is there");
+                            tokio::time::sleep(AGAIN_AFTER).await;
+                        }
+                    }
                 }
                 Err(Obstacle::Passing(words)) => {
                     tracing::warn!(error = words, "events cannot be stored yet");

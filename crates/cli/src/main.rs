@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod nats_server;
 mod output;
+mod progress;
 mod quarantine;
 mod sim;
 mod spool;

@@ -1,17 +1,16 @@
 //! `roomwire spool`: what a receiver's spool holds, and how it is emptied when its receiver is gone.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde::Serialize;
 use service::config::SpoolSection;
 
 use crate::args::Globals;
 use crate::output::{self, Format};
+use crate::progress;
 use crate::target;
 
 #[derive(Debug, Subcommand)]
@@ -91,7 +90,7 @@ async fn drain(globals: &Globals, flags: Flags) -> anyhow::Result<()> {
     // Said before anybody looks for a server.
     let waiting = receiver::report(&path).await?.events;
     let connection = target::connection(globals, &config).await?;
-    let progress = progress(waiting);
+    let progress = progress::bar("sending", waiting);
     let drained = receiver::drain_orphan(&path, connection, config.topology(), |sent, total| {
         progress.set_length(total);
         progress.set_position(sent);
@@ -104,14 +103,4 @@ async fn drain(globals: &Globals, flags: Flags) -> anyhow::Result<()> {
         Format::Text => output::line(&output::plain(&format!("{}: {} events sent", drained.path, drained.drained)))?,
     }
     Ok(())
-}
-
-/// Shown on a terminal only.
-fn progress(events: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("sending {bar:40} {pos}/{len} {eta} left");
-    let bar = ProgressBar::new(events);
-    style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }

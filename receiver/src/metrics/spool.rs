@@ -18,7 +18,9 @@ pub(crate) struct SpoolMetrics {
 }
 
 impl SpoolMetrics {
-    pub(super) fn register(self, receiver: &mut Registry) {
+    /// Shows them: once the spool is open, so that nobody takes one that was not looked into for an empty one.
+    pub(crate) fn register(self, registry: &mut Registry) {
+        let receiver = registry.sub_registry_with_prefix("receiver");
         let SpoolMetrics { events, bytes, age_seconds, drained } = self;
         receiver.register("spool_events", "Events that wait in the spool", events);
         receiver.register("spool_bytes", "What they count for against receiver.spool.max_bytes", bytes);

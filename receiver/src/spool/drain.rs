@@ -105,6 +105,15 @@ impl Drain {
                 return;
             }
             wait = match passed {
+                // What waits is counted already and not on disk yet.
+                Passed { sent: 0, why: None } => {
+                    tokio::select! {
+                        () = written.notified() => {}
+                        () = tokio::time::sleep(LOOK) => {}
+                        () = stop.cancelled() => return,
+                    }
+                    WAIT_FIRST
+                }
                 Passed { why: None, .. } => WAIT_FIRST,
                 Passed { sent, why: Some(why) } => {
                     let rows = self.spool.depth().rows;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::drain::Drain;
 use super::{OpenError, Spool};
-use crate::metrics::ReceiverMetrics;
+use crate::metrics::{ReceiverMetrics, SpoolMetrics};
 use crate::publish::Publisher;
 
 /// Why a spool is not empty.
@@ -62,13 +62,14 @@ async fn drain(
     }
     let context = jetstream::new(connection.client.clone());
     ensure_streams(&context, &events_streams(&streams)).await.map_err(DrainError::Streams)?;
-    let metrics = ReceiverMetrics::register(&mut Registry::default());
-    let (spool, reader) = Spool::open(path, u64::MAX, metrics.spool.clone()).await?;
+    // Counted and shown to nobody.
+    let (metrics, counts) = (ReceiverMetrics::register(&mut Registry::default()), SpoolMetrics::default());
+    let (spool, reader) = Spool::open(path, u64::MAX, counts.clone()).await?;
     let total = spool.depth().rows;
     let (_ready, ready) = watch::channel(true);
     let streams = Arc::new(streams);
-    let publisher = Publisher::new(connection, streams.clone(), 1, ready, Arc::new(metrics.clone())).await?;
-    let mut drain = Drain::new(spool.clone(), reader, publisher, streams, metrics.spool);
+    let publisher = Publisher::new(connection, streams.clone(), 1, (ready, Arc::default()), Arc::new(metrics)).await?;
+    let mut drain = Drain::new(spool.clone(), reader, publisher, streams, counts);
     let emptied = drain.empty(|sent| progress(sent, total)).await;
     spool.close().await;
     emptied.map_err(|why| DrainError::Stays { left: spool.depth().rows, why })

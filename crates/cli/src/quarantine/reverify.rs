@@ -15,7 +15,6 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, Context};
 use event::quarantine::{Class, Kept, Quarantined};
 use event::{OrderingKey, Prefix, Project, shard, topology};
-use indicatif::ProgressBar;
 use livekit::token::Keys;
 use receiver::{Judged, Privacy, Request, Rules, judge};
 use service::config::{Config, process_env};
@@ -24,6 +23,7 @@ use super::entry::Entry;
 use super::streams::{self, ClassStream};
 use crate::args::Globals;
 use crate::events::shards::{self, Shard};
+use crate::progress;
 use crate::target;
 use fate::{Fate, Report};
 
@@ -89,7 +89,7 @@ impl Reverify<'_> {
             })
             .collect();
         let stored = stored::find(&self.shards, &good).await?;
-        let bar = progress("storing", found.len() as u64);
+        let bar = progress::bar("storing", found.len() as u64);
         for found in found {
             let name = format!("{}-{}", found.class, found.seq);
             let fate = match found.verdict {
@@ -112,7 +112,7 @@ impl Reverify<'_> {
 
     /// Every refused request with what is said of it today, in the order of arrival.
     async fn judge_all(&self) -> anyhow::Result<Vec<Found>> {
-        let bar = progress("judging", self.streams.iter().map(ClassStream::messages).sum());
+        let bar = progress::bar("judging", self.streams.iter().map(ClassStream::messages).sum());
         let mut classes = Vec::with_capacity(self.streams.len());
         for stream in &self.streams {
             let mut of_class = VecDeque::new();
@@ -216,14 +216,6 @@ fn in_order(mut classes: Vec<VecDeque<Found>>) -> Vec<Found> {
         all.push(next);
     }
     all
-}
-
-/// Shown on stderr when that is a terminal.
-fn progress(what: &'static str, length: u64) -> ProgressBar {
-    let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
-    ProgressBar::new(length)
-        .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
-        .with_message(what)
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use livekit::recording::{self, Freshener, Recorded};
 use tokio::time::Instant;
@@ -17,6 +16,7 @@ use super::flags::TargetFlags;
 use super::report::{AHEAD, Report};
 use crate::args::Globals;
 use crate::failure::Usage;
+use crate::progress;
 
 /// A recording.
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
     let text = fs::read_to_string(&flags.file).with_context(|| format!("cannot read {}", flags.file.display()))?;
     let requests = recording::parse(&text).map_err(|error| Usage(format!("{}: {error}", flags.file.display())))?;
     let notifier = flags.target.notifier(globals)?;
-    let progress = progress(requests.len());
+    let progress = progress::bar("sending", requests.len() as u64);
     let mut freshener = Freshener::new();
     let start = Instant::now();
     let mut report = Report::new(globals.output);
@@ -75,11 +75,4 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
 /// When a request is sent, counted from the first one; `None` is at once.
 fn offset(request: &Recorded, speed: f64) -> Option<Duration> {
     if speed > 0.0 { Duration::try_from_secs_f64(request.offset_s / speed).ok() } else { None }
-}
-
-/// Shown on a terminal only.
-fn progress(requests: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("sending {bar:40} {pos}/{len} {eta} left");
-    let bar = ProgressBar::new(u64::try_from(requests).unwrap_or(u64::MAX));
-    style.map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }

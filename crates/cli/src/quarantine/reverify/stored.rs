@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::events::shards::Shard;
+use crate::progress;
 
 /// An event may be stored before its refused twin arrives, and by other clocks.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
@@ -23,7 +24,7 @@ pub(super) async fn find(shards: &[Shard], wanted: &[(&str, u64)]) -> anyhow::Re
     let Some(first) = ids.values().min() else { return Ok(found) };
     let since = Timestamp::from_millisecond(i64::try_from(*first)?)?.checked_sub(BEFORE)?;
     let length = shards.len() as u64;
-    let bar = super::progress("looking for events that are stored already", length);
+    let bar = progress::bar("looking for events that are stored already", length);
     for shard in shards {
         look(shard, since, |id| {
             if ids.contains_key(id) {
