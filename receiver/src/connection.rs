@@ -51,6 +51,7 @@ pub(crate) async fn serve(
     end_now: CancellationToken,
 ) {
     let _counted = Counted::new(&webhooks.metrics.connections);
+    webhooks.metrics.accepted.inc();
     // Answers are a few bytes that somebody waits for.
     let _unsupported = stream.set_nodelay(true);
     let activity = Activity::new();
