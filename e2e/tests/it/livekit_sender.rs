@@ -6,11 +6,13 @@
 
 mod books;
 mod haproxy;
+mod limits;
 mod notifier;
 mod outages;
 mod parity;
 mod recorder;
 mod rooms;
+mod senders;
 mod site;
 mod source;
 mod steady;

@@ -4,4 +4,5 @@
 
 mod notifier;
 mod recorded;
+mod shapes;
 mod vectors;

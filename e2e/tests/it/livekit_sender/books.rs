@@ -98,3 +98,75 @@ fn in_order(events: &[Event], fates: &HashMap<&str, Fate>, stored: &[String]) ->
     }
     Ok(())
 }
+
+/// The books would not be worth keeping if they did not notice.
+mod tests {
+    use async_nats::HeaderMap;
+    use event::header::CE_ID;
+
+    use super::*;
+
+    fn event(id: &str, lane: &str, copied: bool) -> Event {
+        let [id, kind, lane, body] = [id, "", lane, ""].map(str::to_owned);
+        Event { id, kind, lane, body, copied }
+    }
+
+    fn report(id: &str, extra: bool, outcome: Outcome) -> Report {
+        Report { id: id.to_owned(), extra, outcome, status: 200, sent_at_ms: 5, send_duration_ms: 2 }
+    }
+
+    fn stored(id: &str) -> Stored {
+        let mut headers = HeaderMap::new();
+        headers.insert(CE_ID, id);
+        let (stream, subject, body) = (String::new(), String::new(), Vec::new().into());
+        Stored { stream, sequence: 0, subject, headers, body }
+    }
+
+    /// What the books of these reports and these stored events say is wrong.
+    fn wrong(events: &[Event], reports: &[Report], ids: &[&str]) -> String {
+        let stored: Vec<Stored> = ids.iter().map(|id| stored(id)).collect();
+        Books::new(events, reports, &stored).map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn what_is_not_as_it_must_be_is_noticed() {
+        let events = [event("a", "lane", false), event("b", "lane", false)];
+        let sent = ["a", "b"].map(|id| report(id, false, Outcome::Sent));
+        let refused = [sent[0].clone(), Report { status: 401, ..sent[1].clone() }];
+        for (reports, ids, expected) in [
+            (&sent[..], &["a", "b"][..], ""),
+            (&sent, &["b", "a"], "the lane lane is stored in another order"),
+            (&sent, &["a"], "reported as sent, and not stored"),
+            (&sent, &["a", "b", "a"], "stored twice"),
+            (&sent, &["a", "b", "c"], "stored and never handed over"),
+            (&sent[..1], &["a", "b"], "0 of 1 webhooks"),
+            (&refused, &["a", "b"], "refused"),
+        ] {
+            let found = wrong(&events, reports, ids);
+            assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{ids:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn an_event_may_be_passed_only_where_one_of_its_webhooks_was_not_sent() {
+        let events = [event("a", "lane", true), event("b", "lane", true)];
+        let all = |second: Outcome| {
+            let sent = |id, extra| report(id, extra, Outcome::Sent);
+            [sent("a", false), report("a", true, second), sent("b", false), sent("b", true)]
+        };
+        assert_ne!(wrong(&events, &all(Outcome::Sent), &["b", "a"]), "");
+        assert_eq!(wrong(&events, &all(Outcome::Failed), &["b", "a"]), "");
+    }
+
+    #[test]
+    fn lost_untried_and_missing_are_told_apart() -> Result<()> {
+        let events = ["a", "b", "c"].map(|id| event(id, id, false));
+        let outcomes = [("a", Outcome::Sent), ("b", Outcome::Failed), ("c", Outcome::Dropped)];
+        let reports = outcomes.map(|(id, outcome)| report(id, false, outcome));
+        let books = Books::new(&events, &reports, &[stored("a"), stored("b")])?;
+        let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!((books.lost, books.untried, books.missing), (set(&["b", "c"]), set(&["c"]), set(&["c"])));
+        assert_eq!(books.tried.get("b"), Some(&(5, 7)));
+        Ok(())
+    }
+}

@@ -34,9 +34,6 @@ pub(super) struct Report {
     /// The status of the answer, where it was sent.
     #[serde(default)]
     pub(super) status: u16,
-    /// Why it was given up.
-    #[serde(default)]
-    pub(super) error: String,
     /// When the first attempt began, in Unix milliseconds.
     pub(super) sent_at_ms: u64,
     pub(super) send_duration_ms: u64,

@@ -1,19 +1,15 @@
 //! Roomwire's simulated sender does what LiveKit's own does: the same attempts, at the same distances, for the same answers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
-use livekit::notifier::{Notifier as Simulator, Rules};
 use livekit::recording::{Recorded, parse};
-use livekit::sender::Sender;
-use livekit::token::Secret;
 use serde_json::Value;
 use testkit::fixtures;
-use testkit::webhook::{KEY, SECRET};
 
-use super::notifier::{Notifier, Outcome, Report};
-use super::recorder::{Attempt, Recorder, Reply, Script};
+use super::recorder::{Attempt, Reply, Script};
 use super::rooms::Event;
+use super::senders::{Run, Step, both};
 
 /// What a livekit-server did when it was answered 503, 400, 429, not at all, with a body, and 200.
 const RECORDING: &str = "livekit-1.11.0/retries.jsonl";
@@ -60,58 +56,9 @@ fn answer(line: &str) -> Result<Reply> {
     }
 }
 
-async fn simulator(played: &Played) -> Result<Vec<Attempt>> {
-    let recorder = Recorder::start(played.script.clone())?;
-    let sender = Sender::new(&recorder.url(), KEY, Secret::new(SECRET)?)?;
-    let simulator = Simulator::new(sender, Rules::protocol_1_54());
-    let ends: Vec<_> = played.events.iter().map(|event| simulator.notify(event.body.clone())).collect();
-    for end in ends {
-        end.await.context("the simulator ended")?;
-    }
-    Ok(recorder.attempts())
-}
-
-async fn notifier(played: &Played) -> Result<Vec<Attempt>> {
-    let recorder = Recorder::start(played.script.clone())?;
-    let mut notifier = Notifier::start(&recorder.url())?;
-    for event in &played.events {
-        notifier.notify(event).await?;
-    }
-    let reports = notifier.finish().await?;
-    ensure!(reports.len() == played.events.len(), "{reports:?}");
-    for Report { id, outcome, error, .. } in reports {
-        // What gets five answers that count as none is given up.
-        let wanted = if played.script.get(&id).is_some_and(|replies| replies.len() == 5) {
-            Outcome::Failed
-        } else {
-            Outcome::Sent
-        };
-        ensure!(outcome == wanted, "{id}: {outcome:?} {error}");
-        ensure!(outcome == Outcome::Sent || error.contains("giving up after 5 attempt(s)"), "{error}");
-    }
-    Ok(recorder.attempts())
-}
-
-/// The ids of each room's attempts, in order.
-fn by_room(attempts: &[Attempt]) -> BTreeMap<String, Vec<String>> {
-    let mut rooms: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for attempt in attempts {
-        rooms.entry(attempt.room.clone()).or_default().push(attempt.id.clone());
-    }
-    rooms
-}
-
-fn by_event(attempts: &[Attempt]) -> HashMap<&str, Vec<&Attempt>> {
-    let mut events: HashMap<&str, Vec<&Attempt>> = HashMap::new();
-    for attempt in attempts {
-        events.entry(&attempt.id).or_default().push(attempt);
-    }
-    events
-}
-
 /// What holds for the attempts of either sender.
-fn check(attempts: &[Attempt]) -> Result<()> {
-    for (id, attempts) in by_event(attempts) {
+fn check(run: &Run) -> Result<()> {
+    for (id, attempts) in run.by_event() {
         let first = attempts.first().context("no attempts")?;
         ensure!(!first.header("authorization").contains(' '), "{id}: a token with a word before it");
         for again in &attempts {
@@ -119,47 +66,48 @@ fn check(attempts: &[Attempt]) -> Result<()> {
             ensure!(again.body == first.body, "{id}: another body");
         }
     }
+    let attempts = &run.attempts;
     for (place, attempt) in attempts.iter().enumerate() {
         let later = attempts.iter().skip(place + 1).any(|later| later.connection == attempt.connection);
-        ensure!(!later || matches!(attempt.reply, Reply::Status(_)), "a connection was used after {attempt:?}");
+        ensure!(!later || attempt.reply.keeps_the_connection(), "a connection was used after {attempt:?}");
     }
     let connections: BTreeSet<usize> = attempts.iter().map(|attempt| attempt.connection).collect();
-    let costly = attempts.iter().filter(|attempt| !matches!(attempt.reply, Reply::Status(_))).count();
+    let costly = attempts.iter().filter(|attempt| !attempt.reply.keeps_the_connection()).count();
     // Each of the others could have had a connection of its own only if none were kept.
     ensure!(connections.len() < attempts.len() && connections.len() >= costly, "{} connections", connections.len());
     Ok(())
 }
 
-/// From the end of each attempt to the beginning of the next one: the shortest of all events', because what the machine
-/// does besides can only lengthen them.
-fn waits(attempts: &[Attempt]) -> [f64; 4] {
-    let mut waits = [f64::INFINITY; 4];
-    for attempts in by_event(attempts).values() {
-        for (wait, pair) in waits.iter_mut().zip(attempts.windows(2)) {
-            if let [before, after] = pair {
-                *wait = wait.min(after.began.saturating_duration_since(before.ended).as_secs_f64());
-            }
+/// The waits after each of five attempts: the shortest of all events', because what the machine does besides can only
+/// lengthen them.
+fn waits(run: &Run, events: &[Event]) -> [f64; 4] {
+    let mut shortest = [f64::INFINITY; 4];
+    for event in events {
+        for (shortest, wait) in shortest.iter_mut().zip(run.waits(&event.id)) {
+            *shortest = shortest.min(wait);
         }
     }
-    waits
+    shortest
 }
 
-fn agree(a: f64, b: f64) -> bool {
+/// Whether two waits are the same within what is allowed.
+pub(super) fn agree(a: f64, b: f64) -> bool {
     (a - b).abs() <= TOLERANCE * a.min(b)
 }
 
 #[tokio::test]
 async fn for_the_same_answers_the_simulator_makes_the_same_attempts_as_livekits_notifier() -> Result<()> {
     let played = recorded()?;
-    let (simulated, real) = tokio::join!(simulator(&played), notifier(&played));
-    let (simulated, real) = (simulated?, real?);
+    let steps: Vec<Step> = played.events.iter().cloned().map(Step::Hand).collect();
+    let [simulated, real] = both(&played.script, &steps).await?;
 
-    assert_eq!(by_room(&real), played.attempts, "the notifier does not do what livekit-server did");
-    assert_eq!(by_room(&simulated), by_room(&real));
+    assert_eq!(real.by_room(), played.attempts, "the notifier does not do what livekit-server did");
+    assert_eq!(simulated.by_room(), real.by_room());
+    assert_eq!(simulated.ends, real.ends);
     check(&real).context("the notifier")?;
     check(&simulated).context("the simulator")?;
 
-    let (of_simulated, of_real) = (waits(&simulated), waits(&real));
+    let (of_simulated, of_real) = (waits(&simulated, &played.events), waits(&real, &played.events));
     for ((simulated, real), wanted) in of_simulated.into_iter().zip(of_real).zip(WAITS) {
         assert!(
             agree(simulated, real) && agree(simulated, wanted) && agree(real, wanted),
@@ -168,7 +116,7 @@ async fn for_the_same_answers_the_simulator_makes_the_same_attempts_as_livekits_
     }
 
     for event in &played.events {
-        let find = |attempts: &[Attempt]| attempts.iter().find(|attempt| attempt.id == event.id).cloned();
+        let find = |run: &Run| run.attempts.iter().find(|attempt| attempt.id == event.id).cloned();
         let (simulated, real) = (find(&simulated).context("not tried")?, find(&real).context("not tried")?);
         let json = |body: &str| serde_json::from_str::<Value>(body);
         assert_eq!(json(&simulated.body)?, json(&real.body)?);

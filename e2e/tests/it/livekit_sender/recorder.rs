@@ -14,8 +14,12 @@ use anyhow::{Context as _, Result, bail};
 pub(super) enum Reply {
     /// With this status and no body.
     Status(u16),
+    /// With this status, no body, and so many seconds in `Retry-After`.
+    After(u16, u32),
     /// With 200 and a body of two bytes.
     Body,
+    /// Not at all, and the connection stays open.
+    Hang,
     /// Not at all: the connection is closed.
     Close,
 }
@@ -38,6 +42,13 @@ pub(super) struct Attempt {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
     pub(super) reply: Reply,
+}
+
+impl Reply {
+    /// Whether the connection serves afterwards.
+    pub(super) fn keeps_the_connection(self) -> bool {
+        matches!(self, Reply::Status(_) | Reply::After(..))
+    }
 }
 
 impl Attempt {
@@ -118,8 +129,11 @@ impl Recorder {
 fn write(stream: &mut TcpStream, reply: Reply) -> Result<()> {
     let answer = match reply {
         Reply::Status(status) => format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 0\r\n\r\n"),
+        Reply::After(status, seconds) => {
+            format!("HTTP/1.1 {status} Scripted\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n")
+        }
         Reply::Body => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
-        Reply::Close => return Ok(()),
+        Reply::Hang | Reply::Close => return Ok(()),
     };
     stream.write_all(answer.as_bytes()).context("cannot answer")
 }

@@ -30,6 +30,11 @@ pub(super) fn events(site: &str, rooms: usize, count: usize) -> Result<Vec<Event
     Ok(events)
 }
 
+/// One event of a room.
+pub(super) fn room_started(room: &str) -> Result<Event> {
+    Event::new("room_started", &Names::new(room, ""))
+}
+
 /// How many events one meeting has.
 pub(super) const MEETING: usize = 23;
 
