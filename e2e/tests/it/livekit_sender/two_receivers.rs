@@ -69,6 +69,16 @@ fn node(source: Source, name: &str) -> Result<Node> {
 
 #[tokio::test]
 async fn behind_the_shipped_proxy_the_order_of_every_room_holds_while_one_of_two_receivers_has_no_nats() -> Result<()> {
+    without_nats_for_one(Fault::Refuse).await
+}
+
+#[tokio::test]
+async fn behind_the_shipped_proxy_the_order_of_every_room_holds_while_nats_does_not_answer_one_of_two_receivers()
+-> Result<()> {
+    without_nats_for_one(Fault::Stall).await
+}
+
+async fn without_nats_for_one(fault: Fault) -> Result<()> {
     let nats = NatsServer::start().await?;
     let wire = FaultProxy::start(nats.port()).await?;
     let (first_rig, second_rig) = (rig(Spool::On)?, rig(Spool::On)?);
@@ -85,8 +95,10 @@ async fn behind_the_shipped_proxy_the_order_of_every_room_holds_while_one_of_two
         node.feed.wait_reports(2 * ROOMS).await?;
     }
 
-    wire.set(Fault::Refuse);
-    wire.cut();
+    wire.set(fault);
+    if fault == Fault::Refuse {
+        wire.cut();
+    }
     sleep(CUT).await;
     wire.set(Fault::None);
 
