@@ -19,19 +19,22 @@ pub struct Handler<E, R> {
     shards: BTreeMap<Shard, Owned<E, R>>,
     /// The shard that started last: the next one has the next turn.
     turn: Shard,
+    /// Nothing was decided by the new rules yet.
+    new_rules: bool,
 }
 
 impl<E: Clone, R: Clone> Handler<E, R> {
     /// A handler without shards; `seed` is for the jitter of its waits.
     #[must_use]
     pub fn new(rules: Rules, seed: u64) -> Self {
-        Self { core: Core::new(rules, seed), shards: BTreeMap::new(), turn: 0 }
+        Self { core: Core::new(rules, seed), shards: BTreeMap::new(), turn: 0, new_rules: false }
     }
 
     /// Tell it what happened; carry out what it answers, in order.
     #[must_use]
     pub fn handle(&mut self, now: Millis, input: Input<E, R>) -> Vec<Command<E, R>> {
         self.core.now = now;
+        self.new_rules = false;
         self.take(input);
         self.decide();
         std::mem::take(&mut self.core.out)
@@ -248,6 +251,9 @@ impl<E: Clone, R: Clone> Handler<E, R> {
     /// When [`Input::Tick`] is due, if nothing else comes first.
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
+        if self.new_rules {
+            return Some(self.core.now);
+        }
         let gate = if self.core.draining { None } else { self.core.gate.next_wake(self.core.now, self.has_ready()) };
         self.shards.values().filter_map(Owned::next_wake).chain(gate).min()
     }
@@ -264,6 +270,7 @@ impl<E: Clone, R: Clone> Handler<E, R> {
             self.core.gate.refill();
         }
         self.core.rules = rules;
+        self.new_rules = true;
     }
 
     /// The shards that are claimed.

@@ -237,6 +237,15 @@ impl Store {
         self.read("read a dead event", async |conn| Ok(letters::dead_event(conn, handler, event_id).await?)).await
     }
 
+    /// Erases headers and body of a skipped event's dead letters; what is not skipped keeps them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dead_erase(&self, handler: &str, run: &str, event_id: &str) -> Result<(), Error> {
+        let erases = letters::Erases { handler: handler.into(), run: run.into(), event_id: event_id.to_owned() };
+        self.inner.queue.ask(erases).await
+    }
+
     /// Notes when nothing was tried of a handler.
     ///
     /// # Errors

@@ -101,10 +101,8 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         if lane.place_redriven(item).is_ok() {
             self.read += 1;
         } else {
-            // It will be read with the others.
-            if lane.window.is_empty() {
-                lane.due = 0;
-            }
+            // It will be read with the others, and waits for none that stands behind it.
+            lane.due = 0;
             self.forget(bytes);
         }
     }

@@ -136,6 +136,7 @@ fn a_rate_that_is_taken_away_is_gone_at_once() {
     desk.deliver([event(1, "a"), event(2, "b")]);
     assert_eq!(desk.take_started(), [1]);
     desk.handler.set_rules(rules());
+    assert_eq!(desk.handler.next_wake(), Some(desk.now));
     desk.feed(Input::Tick);
     assert_eq!(desk.take_started(), [1, 2]);
 }

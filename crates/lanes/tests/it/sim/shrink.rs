@@ -1,38 +1,47 @@
 //! Makes a failing schedule small: fewer of everything, as long as the same thing goes wrong.
 
+use std::time::{Duration, Instant};
+
 use lanes::{Bounds, OnDead, Order};
 
 use super::plan::{Plan, Sabotage};
 use super::{kind, run_plan};
 
-/// Schedules that are tried in all.
-const TRIES: usize = 30_000;
+/// How long it is tried.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Worlds that are tried for one smaller plan.
-const WORLDS: u64 = 40;
+const WORLDS: u64 = 25;
 
 /// The smallest plan that was found, and the seed of its world.
 pub(crate) fn shrink(seed: u64, sabotage: Sabotage) -> Option<(Plan, u64, String)> {
+    let began = Instant::now();
     let plan = Plan::of(seed, sabotage);
     let words = run_plan(&plan, seed, false).err()?;
     let wanted = kind(&words);
     let mut best = (plan, seed, words);
-    let mut tries = 0;
-    'smaller: while tries < TRIES {
-        for plan in smaller(&best.0) {
-            for world in [best.1].into_iter().chain(1..=WORLDS) {
-                tries += 1;
-                if let Err(words) = run_plan(&plan, world, false)
-                    && kind(&words) == wanted
-                {
-                    best = (plan, world, words);
-                    continue 'smaller;
-                }
-            }
-        }
-        break;
+    // The same world first: another one may need many tries.
+    while let Some(smaller) =
+        step(&best.0, &wanted, &[best.1], began).or_else(|| step(&best.0, &wanted, &Vec::from_iter(1..=WORLDS), began))
+    {
+        best = smaller;
     }
     Some(best)
+}
+
+fn step(plan: &Plan, wanted: &str, worlds: &[u64], began: Instant) -> Option<(Plan, u64, String)> {
+    for plan in smaller(plan) {
+        for &world in worlds {
+            if began.elapsed() > LONGEST {
+                return None;
+            }
+            match run_plan(&plan, world, false) {
+                Err(words) if kind(&words) == wanted => return Some((plan, world, words)),
+                _ => {}
+            }
+        }
+    }
+    None
 }
 
 /// Plans with less of one thing.

@@ -47,6 +47,8 @@ pub(crate) struct Known {
 #[derive(Clone, Debug)]
 pub(crate) struct Exec {
     pub(crate) shard: Shard,
+    /// Of the owner that ran it.
+    pub(crate) epoch: u64,
     pub(crate) seq: Seq,
     pub(crate) start: u64,
     /// The first attempt of its event, by the machine's word.

@@ -210,11 +210,13 @@ impl World {
             self.seen.execs += 1;
             self.seen.lone += u64::from(matches!(mark, Mark::Alone(_)));
             let claim = self.process.claims.get_mut(&shard).ok_or("a start without a claim")?;
+            let epoch = claim.epoch;
             claim.began.insert(invocation.seq);
             claim.redriven.remove(&invocation.seq);
             let exec = self.truth.execs.len();
             self.truth.execs.push(Exec {
                 shard,
+                epoch,
                 seq: invocation.seq,
                 start: self.moment,
                 first_at: invocation.first_at,
