@@ -29,7 +29,9 @@ use std::path::{Path, PathBuf};
 use event::topology::StreamsConfig;
 
 pub use self::admin::AdminSection;
-pub use self::handler::{Allow, DEAD_LETTER, HandlerConfig, OnDead, Order, Pattern, Retry, Start, When};
+pub use self::handler::{
+    Allow, Breaker, DEAD_LETTER, HandlerConfig, OnDead, Order, Pattern, Rate, Retry, Start, Waiting, When,
+};
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};
 pub use self::privacy::PrivacySection;

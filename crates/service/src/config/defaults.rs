@@ -78,3 +78,19 @@ pub const RETRY_MAX: Duration = Duration::from_mins(5);
 pub const RETRY_JITTER: f64 = 0.2;
 /// `handlers[].retry.crash_attempts`.
 pub const CRASH_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
+
+/// `handlers[].breaker.keys`.
+pub const BREAKER_KEYS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+/// `handlers[].breaker.initial`.
+pub const BREAKER_INITIAL: Duration = Duration::from_secs(1);
+/// `handlers[].breaker.max`.
+pub const BREAKER_MAX: Duration = Duration::from_secs(30);
+
+/// `handlers[].waiting.events`.
+pub const WAITING_EVENTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(1_999);
+/// `handlers[].waiting.bytes`.
+pub const WAITING_BYTES: u64 = 64 * MIB;
+/// `handlers[].waiting.room_events`.
+pub const WAITING_ROOM_EVENTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
+/// `handlers[].waiting.park_after`.
+pub const PARK_AFTER: Duration = Duration::from_secs(5);

@@ -28,7 +28,6 @@ fn a_key_that_is_planned_is_refused_rather_than_ignored() {
         ("secrets: {}\n".to_owned(), "1:1: `secrets` is not supported yet in the configuration"),
         ("receiver:\n  tls: {}\n".to_owned(), "2:3: `tls` is not supported yet in `receiver`"),
         ("streams: { keep: 14d }\n".to_owned(), "1:12: `keep` is not supported yet in `streams`"),
-        (handler("rate: 100/s"), "5:5: `rate` is not supported yet in a handler"),
         (handler("secrets: [A]"), "5:5: `secrets` is not supported yet in a handler"),
         (handler("allow: { http: [] }"), "5:14: `http` is not supported yet in `allow`"),
         (handler("allow: { keyvalue: [] }"), "5:14: `keyvalue` is not supported yet in `allow`"),
@@ -120,6 +119,19 @@ fn a_bad_value_comes_with_what_is_allowed() {
         (handler("timeout: 0s"), "5:14: `timeout` is 0s\n  it may be from 10ms to 1h"),
         (handler("concurrency: many"), "5:18: `concurrency` is `many`\n  write a whole number from 1 to 4096"),
         (handler("retry: { jitter: 2 }"), "5:22: `jitter` is `2`\n  write a number from 0 to 1, such as `0.2`"),
+        (
+            handler("rate: 100"),
+            "5:11: `rate` is `100`, which is not a rate\n  write a whole number and a time, such as `100/s`, `30/m` or `5/h`",
+        ),
+        (
+            handler("rate: 0/s"),
+            "5:11: `rate` is `0/s`, which is not a rate\n  write a whole number and a time, such as `100/s`, `30/m` or `5/h`",
+        ),
+        (
+            handler("breaker: { initial: 10s, max: 1s }"),
+            "5:35: `max` is below `initial`, 10s\n  raise `max` or lower `initial`",
+        ),
+        (handler("waiting: { bytes: 1KiB }"), "5:23: `bytes` is 1.0 KiB\n  it may be from 64.0 KiB to 64.0 GiB"),
         (
             handler("retry: { initial: 10s, max: 1s }"),
             "5:33: `max` is below `initial`, 10s\n  raise `max` or lower `initial`",

@@ -49,6 +49,9 @@ handlers:
     timeout: 2s
     memory: 128MiB
     retry: { for: 2h, initial: 1s, max: 1m, jitter: 0.5, crash_attempts: 5 }
+    breaker: { keys: 3, initial: 2s, max: 1m }
+    rate: 30/m
+    waiting: { events: 500, bytes: 16MiB, room_events: 32, park_after: 2s }
     config: { plan: pro, price: 1.10, code: 0755, eu: true, note: "yes", word: yes }
     allow: { publish: [usage.>, "billing.*.done"] }
 "#,
@@ -83,6 +86,13 @@ handlers:
     assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (8, Duration::from_secs(2), 128 << 20));
     assert_eq!(handler.retry.for_, Duration::from_hours(2));
     assert_eq!(handler.retry.crash_attempts.get(), 5);
+    let breaker = handler.breaker.clone().unwrap();
+    assert_eq!((breaker.keys.get(), breaker.initial.as_secs(), breaker.max.as_secs()), (3, 2, 60));
+    let rate = handler.rate.unwrap();
+    assert_eq!((rate.events.get(), rate.per), (30, Duration::from_mins(1)));
+    let waiting = &handler.waiting;
+    assert_eq!((waiting.events.get(), waiting.bytes, waiting.room_events.get()), (500, 16 << 20, 32));
+    assert_eq!(waiting.park_after, Duration::from_secs(2));
     let settings: Vec<(&str, &str)> =
         handler.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(
@@ -102,7 +112,21 @@ fn a_handler_needs_three_keys_and_has_defaults_for_the_rest() {
     assert_eq!((handler.order, handler.on_dead), (Order::Room, OnDead::Continue));
     assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (32, Duration::from_secs(5), 64 << 20));
     assert_eq!(handler.retry, Retry::default());
+    assert_eq!((handler.breaker.clone(), handler.rate), (Some(Breaker::default()), None));
+    assert_eq!(handler.waiting, Waiting::default());
     assert_eq!(handler.allow, Allow::default(), "nothing is granted");
+}
+
+#[test]
+fn the_breaker_is_on_unless_it_is_switched_off() {
+    assert_eq!(read(&handler("breaker: off")).handlers[0].breaker, None);
+    let handlers = read(&handler("breaker: { initial: 2m }")).handlers;
+    let breaker = handlers[0].breaker.clone().unwrap();
+    assert_eq!(
+        (breaker.initial, breaker.max),
+        (Duration::from_mins(2), Duration::from_mins(2)),
+        "never below the first"
+    );
 }
 
 #[test]
