@@ -21,6 +21,8 @@ pub struct Config {
     pub(crate) nats: config::NatsSection,
     pub(crate) state_url: String,
     pub(crate) drain: Duration,
+    pub(crate) secrets: config::SecretsSection,
+    pub(crate) livekit: config::LivekitSection,
     pub(crate) handlers: Vec<Handler>,
 }
 
@@ -35,7 +37,8 @@ pub(crate) struct Handler {
     pub(crate) rules: Rules,
     pub(crate) limits: CallLimits,
     pub(crate) config: BTreeMap<String, String>,
-    pub(crate) publish: Vec<String>,
+    pub(crate) secrets: Vec<String>,
+    pub(crate) allow: config::Allow,
 }
 
 impl Config {
@@ -62,6 +65,8 @@ impl Config {
             nats: file.nats.clone(),
             state_url,
             drain: file.runner.drain,
+            secrets: file.secrets.clone(),
+            livekit: file.livekit.clone(),
             handlers,
         })
     }
@@ -92,7 +97,8 @@ impl Handler {
             rules: rules(handler, file.topology().shards),
             limits: CallLimits { memory: handler.memory, timeout: handler.timeout },
             config: handler.config.clone(),
-            publish: handler.allow.publish.clone(),
+            secrets: handler.secrets.clone(),
+            allow: handler.allow.clone(),
         })
     }
 }

@@ -30,6 +30,36 @@ struct OfOutcome {
     outcome: String,
 }
 
+/// The outgoing requests of one handler.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    requests: Family<OfOutcome, Counter>,
+    handler: Arc<str>,
+}
+
+impl Outgoing {
+    /// A request was answered with this status.
+    pub(crate) fn answered(&self, status: u16) {
+        self.count(match status {
+            ..200 => "1xx",
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            500.. => "5xx",
+        });
+    }
+
+    /// A request had no answer, or no whole one.
+    pub(crate) fn failed(&self, outcome: &'static str) {
+        self.count(outcome);
+    }
+
+    fn count(&self, outcome: &'static str) {
+        let labels = OfOutcome { handler: self.handler.to_string(), outcome: outcome.to_owned() };
+        self.requests.get_or_create(&labels).inc();
+    }
+}
+
 /// The runner's metrics.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -56,6 +86,7 @@ pub(crate) struct Metrics {
     send_failures: Counter,
     resets: Family<OfHandler, Counter>,
     activations: Family<OfOutcome, Counter>,
+    outgoing: Family<OfOutcome, Counter>,
 }
 
 fn durations() -> Histogram {
@@ -88,6 +119,7 @@ impl Metrics {
             send_failures: Counter::default(),
             resets: Family::default(),
             activations: Family::default(),
+            outgoing: Family::default(),
         };
         metrics.register(|registry| {
             let runner = registry.sub_registry_with_prefix("runner");
@@ -138,6 +170,11 @@ impl Metrics {
             runner.register("outbox_failures", "Sends that failed or were not answered", this.send_failures.clone());
             runner.register("stream_resets", "Streams found wiped or restored", this.resets.clone());
             runner.register("plugin_activations", "Plugin files taken or refused", this.activations.clone());
+            runner.register(
+                "outgoing_requests",
+                "Requests of handlers to others and to LiveKit's API, by the class of the answer or why there was none",
+                this.outgoing.clone(),
+            );
         });
         this
     }
@@ -188,6 +225,11 @@ impl Metrics {
     pub(crate) fn activated(&self, handler: &HandlerName, taken: bool) {
         let outcome = if taken { "taken" } else { "refused" }.to_owned();
         self.activations.get_or_create(&OfOutcome { handler: handler.to_string(), outcome }).inc();
+    }
+
+    /// Counts the outgoing requests of a handler.
+    pub(crate) fn outgoing(&self, handler: &HandlerName) -> Outgoing {
+        Outgoing { requests: self.outgoing.clone(), handler: handler.as_str().into() }
     }
 
     pub(crate) fn sent(&self, count: usize) {

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::{GIB, MIB};
-use event::{HandlerName, Prefix};
+use event::HandlerName;
 
-pub use allow::Allow;
+pub use allow::{Allow, ApiPattern, Host, HostPattern, Network, Origin};
 pub use breaker::Breaker;
 pub use pattern::{DEAD_LETTER, Pattern};
 pub use rate::Rate;
@@ -25,11 +25,10 @@ pub use retry::Retry;
 pub use start::Start;
 pub use waiting::Waiting;
 
-use super::defaults;
 use super::node::{Node, Value};
 use super::problem::{Place, Problems, Refused};
 use super::section::{Keys, Section};
-use super::value;
+use super::{Config, defaults, secrets, value};
 
 const KEYS: Keys = Keys {
     of: "a handler",
@@ -49,9 +48,10 @@ const KEYS: Keys = Keys {
         "rate",
         "waiting",
         "config",
+        "secrets",
         "allow",
     ],
-    later: &["secrets", "command", "native"],
+    later: &["command", "native"],
 };
 
 /// A handler: a plugin with the events it takes and the rules it runs under.
@@ -89,6 +89,8 @@ pub struct HandlerConfig {
     pub waiting: Waiting,
     /// What the plugin can read of its configuration.
     pub config: BTreeMap<String, String>,
+    /// The secrets that it can read, by name.
+    pub secrets: Vec<String>,
     /// What the plugin may do.
     pub allow: Allow,
     /// Where the handler stands in the file.
@@ -137,7 +139,7 @@ impl HandlerConfig {
         self.on.contains(&Pattern::DeadLetter)
     }
 
-    fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> Option<Self> {
+    fn decode(node: &Node, beside: &Config, problems: &mut Problems) -> Option<Self> {
         let section = Section::open(node, KEYS, problems);
         let file = problems.file().to_owned();
         let name = section.require("name", "usage-meter", problems, name);
@@ -171,7 +173,8 @@ impl HandlerConfig {
         let rate = section.read("rate", problems, rate::decode);
         let waiting = section.get("waiting").map_or_else(Waiting::default, |node| Waiting::decode(node, problems));
         let config = section.get("config").map(|node| settings(node, problems)).unwrap_or_default();
-        let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, prefix, problems));
+        let secrets = section.get("secrets").map(|node| secrets::granted(node, &beside.secrets, problems));
+        let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, beside, problems));
         Some(Self {
             name: name?,
             plugin: plugin?,
@@ -189,6 +192,7 @@ impl HandlerConfig {
             rate,
             waiting,
             config,
+            secrets: secrets.unwrap_or_default(),
             allow,
             place: section.place,
         })
@@ -196,7 +200,9 @@ impl HandlerConfig {
 }
 
 /// Decodes the list of handlers. Two of one name would share their progress.
-pub(crate) fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> Vec<HandlerConfig> {
+///
+/// `before` is what stands beside `handlers` in the file.
+pub(crate) fn decode(node: &Node, before: &Config, problems: &mut Problems) -> Vec<HandlerConfig> {
     let Value::List(items) = &node.value else {
         problems.refuse(
             node.place,
@@ -210,7 +216,7 @@ pub(crate) fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> V
     let mut names = BTreeSet::new();
     let mut handlers = Vec::with_capacity(items.len());
     for item in items {
-        let Some(handler) = HandlerConfig::decode(item, prefix, problems) else { continue };
+        let Some(handler) = HandlerConfig::decode(item, before, problems) else { continue };
         if names.insert(handler.name.to_string()) {
             handlers.push(handler);
         } else {

@@ -7,7 +7,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         refused("nats:\n  url: nats://127.0.0.1\nhandlrs:\n  - name: x\n"),
         "conf/roomwire.yaml:3:1: unknown key `handlrs`\n  did you mean `handlers`? the configuration may hold `livekit`, \
-         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `privacy`, `handlers`"
+         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `secrets`, `privacy`, `handlers`"
     );
     assert_eq!(
         refused("receiver:\n  limits: { conections: 1 }\n"),
@@ -25,11 +25,10 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
 fn a_key_that_is_planned_is_refused_rather_than_ignored() {
     let hint = "remove it; this version would ignore what it asks for";
     for (text, words) in [
-        ("secrets: {}\n".to_owned(), "1:1: `secrets` is not supported yet in the configuration"),
+        ("livekit: { projects: [] }\n".to_owned(), "1:12: `projects` is not supported yet in `livekit`"),
         ("receiver:\n  tls: {}\n".to_owned(), "2:3: `tls` is not supported yet in `receiver`"),
         ("streams: { keep: 14d }\n".to_owned(), "1:12: `keep` is not supported yet in `streams`"),
-        (handler("secrets: [A]"), "5:5: `secrets` is not supported yet in a handler"),
-        (handler("allow: { http: [] }"), "5:14: `http` is not supported yet in `allow`"),
+        (handler("native: state"), "5:5: `native` is not supported yet in a handler"),
         (handler("allow: { keyvalue: [] }"), "5:14: `keyvalue` is not supported yet in `allow`"),
     ] {
         assert_eq!(refused(&text), format!("conf/roomwire.yaml:{words}\n  {hint}"));
@@ -217,7 +216,7 @@ fn a_file_that_is_not_yaml_is_refused_where_it_stops_being_yaml() {
         (
             "- a\n",
             "1:1: the configuration is a list, not a map\n  it may hold `livekit`, `nats`, `streams`, `receiver`, \
-             `runner`, `state`, `admin`, `privacy`, `handlers`",
+             `runner`, `state`, `admin`, `secrets`, `privacy`, `handlers`",
         ),
     ] {
         assert_eq!(refused(text), format!("conf/roomwire.yaml:{words}"));
