@@ -40,7 +40,7 @@ pub use self::nats::{NatsSection, without_password};
 pub use self::privacy::PrivacySection;
 pub use self::problem::{ConfigError, Place, Problem};
 pub use self::quarantine::QuarantineSection;
-pub use self::receiver::{ReceiverLimits, ReceiverSection};
+pub use self::receiver::{ReceiverLimits, ReceiverSection, TlsSection};
 pub use self::runner::RunnerSection;
 pub use self::secrets::{SecretText, SecretsError, SecretsSection};
 pub use self::spool::{Spool, SpoolSection};

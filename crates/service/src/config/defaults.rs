@@ -51,6 +51,22 @@ pub const HEADERS: usize = 64;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// `receiver.limits.body_timeout`.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// `receiver.limits.answer_timeout`.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// `receiver.limits.idle_timeout`.
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// `receiver.limits.tls_timeout`: as long as LiveKit's own.
+pub const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// `receiver.limits.http2_streams`.
+pub const HTTP2_STREAMS: u32 = 64;
+/// `receiver.limits.http2_window`.
+pub const HTTP2_WINDOW: u32 = 64 << 10;
+/// `receiver.limits.http2_resets`.
+pub const HTTP2_RESETS: usize = 20;
+/// `receiver.limits.http2_ping`.
+pub const HTTP2_PING: Duration = Duration::from_secs(20);
+/// `receiver.limits.http2_ping_timeout`.
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// `receiver.quarantine.max_bytes`, over all classes.
 pub const QUARANTINE_MAX_BYTES: u64 = 256 * MIB;
 /// `receiver.quarantine.rate`: requests a second, for each class.

@@ -12,7 +12,8 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         refused("receiver:\n  limits: { conections: 1 }\n"),
         "conf/roomwire.yaml:2:13: unknown key `conections`\n  did you mean `connections`? `limits` may hold `connections`, \
-         `in_flight`, `header_bytes`, `headers`, `header_timeout`, `body_timeout`"
+         `in_flight`, `memory`, `header_bytes`, `headers`, `header_timeout`, `body_timeout`, `answer_timeout`, \
+         `idle_timeout`, `tls_timeout`, `http2_streams`, `http2_window`, `http2_resets`, `http2_ping`, `http2_ping_timeout`"
     );
     assert_eq!(
         refused(&handler("retry: { banana: 1 }")),
@@ -26,7 +27,6 @@ fn a_key_that_is_planned_is_refused_rather_than_ignored() {
     let hint = "remove it; this version would ignore what it asks for";
     for (text, words) in [
         ("livekit: { projects: [] }\n".to_owned(), "1:12: `projects` is not supported yet in `livekit`"),
-        ("receiver:\n  tls: {}\n".to_owned(), "2:3: `tls` is not supported yet in `receiver`"),
         ("streams: { keep: 14d }\n".to_owned(), "1:12: `keep` is not supported yet in `streams`"),
         (handler("native: state"), "5:5: `native` is not supported yet in a handler"),
         (handler("allow: { keyvalue: [] }"), "5:14: `keyvalue` is not supported yet in `allow`"),
@@ -68,6 +68,15 @@ fn a_bad_value_comes_with_what_is_allowed() {
         (
             "receiver: { max_body: 1GiB }\n".to_owned(),
             "1:23: `max_body` is 1.0 GiB\n  it may be from 1.0 KiB to 60.0 MiB",
+        ),
+        (
+            "receiver: { limits: { memory: 8MiB } }\n".to_owned(),
+            "1:31: `memory` is 8.0 MiB, which does not hold one request\n  write at least 16809984, or lower \
+             `receiver.max_body`",
+        ),
+        (
+            "receiver: { tls: { cert: a.crt } }\n".to_owned(),
+            "1:18: `key` is missing\n  write it as `key: /etc/roomwire/tls.key`",
         ),
         (
             "receiver: { path: livekit }\n".to_owned(),

@@ -31,7 +31,11 @@ receiver:
   max_body: 1MiB
   leeway: 5s
   drain: 30s
-  limits: { connections: 10, in_flight: 20, header_bytes: 16KiB, headers: 30, header_timeout: 1s, body_timeout: 2s }
+  limits:
+    { connections: 10, in_flight: 20, memory: 32MiB, header_bytes: 16KiB, headers: 30, header_timeout: 1s, body_timeout: 2s,
+      answer_timeout: 3s, idle_timeout: 4s, tls_timeout: 5s, http2_streams: 6, http2_window: 128KiB, http2_resets: 7,
+      http2_ping: 8s, http2_ping_timeout: 9s }
+  tls: { cert: tls/cert.pem, key: /run/secrets/tls.key }
   quarantine: { max_bytes: 1GiB, rate: 50/s }
 privacy: { drop: [turnPassword, metadata] }
 runner: { drain: 1m }
@@ -66,7 +70,22 @@ handlers:
     assert_eq!(config.receiver.listen.to_string(), "[::]:9000");
     assert_eq!(config.receiver.paths, ["/livekit", "/hooks/two"]);
     assert_eq!(config.receiver.max_body, 1 << 20);
-    assert_eq!(config.receiver.limits.header_bytes, 16 << 10);
+    let limits = &config.receiver.limits;
+    assert_eq!((limits.connections, limits.in_flight, limits.memory), (10, 20, 32 << 20));
+    assert_eq!((limits.header_bytes, limits.headers), (16 << 10, 30));
+    let seconds = [
+        limits.header_timeout,
+        limits.body_timeout,
+        limits.answer_timeout,
+        limits.idle_timeout,
+        limits.tls_timeout,
+        limits.http2_ping,
+        limits.http2_ping_timeout,
+    ];
+    assert_eq!(seconds.map(|time| time.as_secs()), [1, 2, 3, 4, 5, 8, 9]);
+    assert_eq!((limits.http2_streams, limits.http2_window, limits.http2_resets), (6, 128 << 10, 7));
+    let tls = config.receiver.tls.clone().unwrap();
+    assert_eq!((tls.cert, tls.key), ("conf/tls/cert.pem".into(), "/run/secrets/tls.key".into()));
     let quarantine = config.receiver.quarantine.clone().unwrap();
     assert_eq!((quarantine.max_bytes, quarantine.rate.get()), (1 << 30, 50));
     assert_eq!(config.privacy.drop, ["turnPassword", "metadata"]);
@@ -80,7 +99,7 @@ handlers:
     assert!(handler.takes("participant_left") && handler.takes("room_finished") && !handler.takes("room_started"));
     assert!(handler.takes_dead_letters());
     let when = handler.when.clone().unwrap();
-    assert_eq!((when.text.as_str(), when.place.line), ("event.room.name.startsWith(\"paid-\")", 25));
+    assert_eq!((when.text.as_str(), when.place.line), ("event.room.name.startsWith(\"paid-\")", 29));
     assert_eq!(handler.start, Start::At(1_769_860_800_000));
     assert_eq!((handler.order, handler.on_dead), (Order::None, OnDead::Continue));
     assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (8, Duration::from_secs(2), 128 << 20));
