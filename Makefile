@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast e2e-livekit tools plugins build lint deny fmt
+.PHONY: help run test test-fast e2e-livekit tools plugins build lint deny fmt fuzz
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -42,3 +42,9 @@ deny: ## Check licences, sources and advisories of the dependencies
 
 fmt: ## Format all code
 	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml
+
+TARGET ?= all
+SECONDS ?= 60
+
+fuzz: ## Fuzz a TARGET (or all) for SECONDS each, with nightly Rust
+	@scripts/fuzz $(TARGET) $(SECONDS)

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{Message, Task, send, wait_for_store};
 use crate::bindings::roomwire::plugin::event_types as wit;
-use crate::host::{Level, LogLine};
+use crate::host::{Lease, Level, LogLine};
 use crate::invoke::{self, Finished};
 use crate::plugin::Generation;
 use crate::shared::Shared;
@@ -84,7 +84,8 @@ impl Job {
         let event = self.event();
         #[cfg(debug_assertions)]
         crate::failpoint::before_invocation(&event);
-        let call = AssertUnwindSafe(invoke::handle(&self.shared.engine, &self.generation, event)).catch_unwind();
+        let call = AssertUnwindSafe(invoke::handle(&self.shared.engine, &self.generation, event, Lease::default()))
+            .catch_unwind();
         // A panic of the host is treated as a crash of the guest that provoked it: tried again, then given up.
         call.await.unwrap_or_else(|_| Finished {
             outcome: Outcome::Crash(Crash::Trap),
