@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use livekit::token::{Secret, sign};
 use tempfile::TempDir;
 use testkit::http::Http;
-use testkit::{NatsServer, Process, wait_until};
+use testkit::https::Https;
+use testkit::{NatsServer, Process, fixtures, wait_until};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -31,11 +32,12 @@ pub(super) struct Limits {
     pub(super) memory: usize,
     pub(super) header_timeout: &'static str,
     pub(super) body_timeout: &'static str,
+    pub(super) tls: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections: 512, memory: 64, header_timeout: "2s", body_timeout: "3s" }
+        Limits { connections: 512, memory: 64, header_timeout: "2s", body_timeout: "3s", tls: false }
     }
 }
 
@@ -55,14 +57,17 @@ impl Target {
     pub(super) async fn start(limits: Limits) -> Result<Target> {
         let _enough = service::open_files::raise();
         let (nats, folder) = (NatsServer::start().await?, tempfile::tempdir()?);
-        let Limits { connections, memory, header_timeout, body_timeout } = limits;
+        let Limits { connections, memory, header_timeout, body_timeout, tls } = limits;
+        let file = |end: &str| fixtures::path(&format!("tls/first.{end}")).display().to_string();
+        let tls =
+            if tls { format!("  tls: {{ cert: {}, key: {} }}\n", file("crt"), file("key")) } else { String::new() };
         let config = folder.path().join("roomwire.yaml");
         fs::write(
             &config,
             format!(
                 "livekit: {{ keys: {{ {KEY}: {SECRET} }} }}\nreceiver:\n  answer_within: 10s\n  limits: {{ connections: \
                  {connections}, memory: {memory}MiB, header_timeout: {header_timeout}, body_timeout: {body_timeout}, \
-                 answer_timeout: 2s }}\n"
+                 answer_timeout: 2s }}\n{tls}"
             ),
         )?;
         let ready = folder.path().join("ready.json");
@@ -73,7 +78,7 @@ impl Target {
         let ready: serde_json::Value = serde_json::from_str(&process.wait_file(&ready, SOON).await?)?;
         let text = |name: &str| ready[name].as_str().map(str::to_owned).context("a ready file");
         let (url, admin) = (text("webhook")?, text("admin")?);
-        let address = url.trim_start_matches("http://").trim_end_matches("/livekit").to_owned();
+        let address = url.trim_end_matches("/livekit").rsplit('/').next().context("an address")?.to_owned();
         Ok(Target { _nats: nats, _folder: folder, process, limits, http: Http::new(), url, address, admin })
     }
 
@@ -115,10 +120,12 @@ impl Target {
         Ok(())
     }
 
-    /// The documented bound: base + `limits.memory` + connections x (2 x `header_bytes` + `http2_window` + a connection).
+    /// The documented bound: base + `limits.memory` + connections x (2 x `header_bytes` + `http2_window` + a connection) +
+    /// cores x 12 x `max_body`.
     fn most(&self) -> usize {
         let Limits { connections, memory, .. } = self.limits;
-        BASE + (memory << 20) + connections * (2 * (32 << 10) + (64 << 10) + CONNECTION)
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
+        BASE + (memory << 20) + connections * (2 * (32 << 10) + (64 << 10) + CONNECTION) + cores * 12 * (8 << 20)
     }
 
     async fn others(&self, http: &Http, stop: &CancellationToken) -> Result<usize> {
@@ -134,6 +141,11 @@ impl Target {
     async fn other(&self, http: &Http) -> Result<()> {
         let body = room_started("others");
         let token = self.token(&body)?;
+        if self.limits.tls {
+            let status = Https::connect(&self.address, "http/1.1").await?.webhook("/livekit", &token, &body).await?;
+            ensure!(status == 200, "a webhook of others is answered {status}");
+            return Ok(());
+        }
         let answer = match http.webhook(&self.url, &token, body.clone()).await {
             Ok(answer) => answer,
             Err(_) => Http::new().webhook(&self.url, &token, body).await.context("a webhook of others")?,
