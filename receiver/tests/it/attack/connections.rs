@@ -18,7 +18,7 @@ const IDLE: usize = 10_000;
 async fn open(target: &Target, connections: usize) -> Result<Vec<TcpStream>> {
     let opened = stream::iter(0..connections).map(|n| async move {
         let mut stream = target.connect().await?;
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             stream.write_all(b"GET /livekit HTTP/1.1\r\nhost: x\r\n\r\n").await?;
             // It may have had to make room already.
             let _either = stream.read(&mut [0; 512]).await;
@@ -40,7 +40,7 @@ async fn ten_thousand_idle_connections_are_kept_where_they_are_allowed() -> Resu
         drop(open);
         Ok(())
     };
-    target.survives("10,000 idle connections, all allowed", attack).await
+    target.survives("10,000 idle connections, all allowed", 320, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +54,7 @@ async fn ten_thousand_idle_connections_over_the_limit_make_room_for_others() -> 
         drop(open);
         Ok(())
     };
-    target.survives("10,000 idle connections, 4,096 allowed", attack).await
+    target.survives("10,000 idle connections, 4,096 allowed", 192, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +64,7 @@ async fn handshakes_that_do_not_end_and_encrypted_connections_that_rest_make_roo
     let open = |n: usize| {
         let target = &target;
         async move {
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 let mut half = target.connect().await?;
                 // It may have had to make room already.
                 let _either = half.write_all(b"\x16\x03\x01\x02\x00\x01").await;
@@ -80,7 +80,7 @@ async fn handshakes_that_do_not_end_and_encrypted_connections_that_rest_make_roo
         drop(open);
         Ok(())
     };
-    target.survives("3,000 idle TLS connections and half handshakes, 1,024 allowed", attack).await
+    target.survives("3,000 idle TLS connections and half handshakes, 1,024 allowed", 96, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +90,7 @@ async fn headers_in_drops_do_not_keep_connections_from_others() -> Result<()> {
         let target = &target;
         async move {
             let mut stream = target.connect().await?;
-            let begin = if n % 2 == 0 { &b"POST /livekit HTTP/1.1\r\nx: "[..] } else { b"" };
+            let begin = if n.is_multiple_of(2) { &b"POST /livekit HTTP/1.1\r\nx: "[..] } else { b"" };
             let _closed = stream.write_all(begin).await;
             while stream.write_all(b"P").await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -104,7 +104,7 @@ async fn headers_in_drops_do_not_keep_connections_from_others() -> Result<()> {
         // Or because it is not HTTP what comes of them.
         target.until("roomwire_receiver_connections_closed_total", 3_000).await
     };
-    target.survives("slow headers, 700 at a time", attack).await
+    target.survives("slow headers, 700 at a time", 96, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,5 +129,5 @@ async fn answers_that_nobody_reads_are_not_collected() -> Result<()> {
         assert!(target.closed("slow_reader").await? >= 60);
         Ok(())
     };
-    target.survives("requests without end and answers that are not read", attack).await
+    target.survives("requests without end and answers that are not read", 64, attack).await
 }

@@ -83,7 +83,7 @@ async fn survived(attack: &str, flood: Flood) -> Result<()> {
         );
         Ok(())
     };
-    target.survives(attack, attacking).await
+    target.survives(attack, 64, attacking).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +102,7 @@ async fn rapid_resets_end_the_connection() -> Result<()> {
         assert_eq!(target.closed("broken").await?, 60, "each is ended, whatever it would still send");
         Ok(())
     };
-    target.survives("HTTP/2 rapid reset", attack).await
+    target.survives("HTTP/2 rapid reset", 64, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,7 +122,7 @@ async fn headers_that_go_on_for_ever_end_the_connection() -> Result<()> {
         assert_eq!(target.closed("broken").await?, 60);
         Ok(())
     };
-    target.survives("HTTP/2 continuation flood", attack).await
+    target.survives("HTTP/2 continuation flood", 64, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,5 +176,5 @@ async fn a_header_that_grows_when_it_is_unpacked_is_refused() -> Result<()> {
         assert_eq!(target.answered(401, "no_header").await?, 0);
         Ok(())
     };
-    target.survives("HTTP/2 header bomb", attack).await
+    target.survives("HTTP/2 header bomb", 64, attack).await
 }
