@@ -7,6 +7,7 @@
 mod watched;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use service::config::ReceiverLimits;
 use tokio::sync::Notify;
@@ -55,13 +56,18 @@ pub(crate) enum Late {
     Idle,
 }
 
+/// A sender that means well sends its first request, and the rest of one, within this time.
+const PROMPT: Duration = Duration::from_secs(1);
+
 /// What a connection waits for, in the order in which they are sent away, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Waits {
-    /// Bytes that its sender owes: its first request, or the rest of one.
-    Rest(Instant),
-    /// Another request.
+    /// For bytes that its sender should have sent long ago: its first request, or the rest of one.
+    Overdue(Instant),
+    /// For another request.
     Next(Instant),
+    /// For bytes that are due.
+    Due(Instant),
 }
 
 impl Activity {
@@ -124,13 +130,14 @@ impl Activity {
     /// What it waits for; none while a request is being answered, which is for us to do.
     pub(crate) fn waits(&self) -> Option<Waits> {
         let seen = self.seen();
-        match (seen.requests, seen.bodies, seen.header_since) {
-            (requests, bodies, _) if requests > bodies => None,
-            (1.., _, _) => Some(Waits::Rest(seen.bodies_since)),
-            (0, _, Some(since)) => Some(Waits::Rest(since)),
-            (0, _, None) if seen.fresh => Some(Waits::Rest(seen.waiting_since)),
-            (0, _, None) => Some(Waits::Next(seen.waiting_since)),
-        }
+        let since = match (seen.requests, seen.bodies, seen.header_since) {
+            (requests, bodies, _) if requests > bodies => return None,
+            (1.., _, _) => seen.bodies_since,
+            (0, _, Some(since)) => since,
+            (0, _, None) if seen.fresh => seen.waiting_since,
+            (0, _, None) => return Some(Waits::Next(seen.waiting_since)),
+        };
+        Some(if since.elapsed() > PROMPT { Waits::Overdue(since) } else { Waits::Due(since) })
     }
 
     /// Since when bodies are on their way, and nothing else; none when there is none, or a request is being answered.
@@ -194,8 +201,6 @@ impl Drop for InBody {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     async fn late_after(activity: &Activity) -> (u64, Late) {
@@ -267,23 +272,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_waits_for_its_sender_unless_a_request_is_complete_and_not_answered() {
         let (activity, start) = (Activity::new(), Instant::now());
-        let second = async || tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(activity.waits(), Some(Waits::Rest(start)));
-        second().await;
+        let seconds = async |seconds| tokio::time::advance(Duration::from_secs(seconds)).await;
+        assert_eq!(activity.waits(), Some(Waits::Due(start)));
+        seconds(2).await;
+        assert_eq!(activity.waits(), Some(Waits::Overdue(start)));
         activity.received(b"P");
         let first_byte = Instant::now();
-        second().await;
+        seconds(2).await;
         activity.received(b"OST");
-        assert_eq!(activity.waits(), Some(Waits::Rest(first_byte)));
+        assert_eq!(activity.waits(), Some(Waits::Overdue(first_byte)));
         let (request, body) = activity.request();
-        assert_eq!(activity.waits(), Some(Waits::Rest(Instant::now())), "its body is missing");
+        assert_eq!(activity.waits(), Some(Waits::Due(Instant::now())), "its body is missing");
         drop(body);
         assert_eq!(activity.waits(), None);
-        let (_other, _its_body) = activity.request();
+        let other = activity.request();
         assert_eq!(activity.waits(), None, "one of them is being answered");
         drop(request);
-        assert!(matches!(activity.waits(), Some(Waits::Rest(_))));
-        drop((_other, _its_body));
+        assert!(matches!(activity.waits(), Some(Waits::Due(_))));
+        drop(other);
         assert_eq!(activity.waits(), Some(Waits::Next(Instant::now())));
     }
 }

@@ -1,11 +1,12 @@
 //! Reads the body of a request within limits of size, time and memory.
 
+mod held;
 mod incoming;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use event::quarantine::BEGINNING;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
@@ -15,10 +16,9 @@ use tokio::time::Instant;
 
 use crate::outcome::Fault;
 use crate::places::Places;
+use held::{Held, PIECE};
 pub(crate) use incoming::Incoming;
 
-/// Memory is counted in pieces of this size.
-const PIECE: usize = 1024;
 /// How many connections may be sent away for one request that finds no memory, and how long it waits for that of each.
 const SENT_AWAY: usize = 32;
 const FREED_WITHIN: Duration = Duration::from_millis(20);
@@ -144,60 +144,6 @@ impl Bodies {
     }
 }
 
-/// What has arrived of a body: most are one piece, which then is not copied. A piece that more is to follow is copied, or
-/// a few bytes would keep the whole buffer that they were read into.
-#[derive(Default)]
-struct Held {
-    first: Bytes,
-    rest: BytesMut,
-    memory: Option<OwnedSemaphorePermit>,
-    /// Bytes that are paid for, and the pieces that they came to.
-    bytes: usize,
-    pieces: usize,
-}
-
-impl Held {
-    fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
-    }
-
-    /// How many pieces are to be paid for so many bytes more.
-    fn lacks(&self, bytes: usize) -> u32 {
-        let pieces = (self.bytes + bytes).div_ceil(PIECE);
-        u32::try_from(pieces.saturating_sub(self.pieces)).unwrap_or(u32::MAX)
-    }
-
-    /// So many bytes more are paid for.
-    fn paid(&mut self, bytes: usize, permit: OwnedSemaphorePermit) {
-        self.pieces += permit.num_permits();
-        self.bytes += bytes;
-        match &mut self.memory {
-            Some(held) => held.merge(permit),
-            None => self.memory = Some(permit),
-        }
-    }
-
-    /// Adds what came, or `all_of_it`.
-    fn add(&mut self, data: Bytes, all_of_it: bool) {
-        if all_of_it && self.len() == 0 {
-            self.first = data;
-        } else {
-            self.rest.extend_from_slice(&data);
-        }
-    }
-
-    /// No more than is kept of a body that is too large.
-    fn beginning(self) -> Body {
-        let Body { bytes, memory } = self.whole();
-        Body { bytes: Bytes::copy_from_slice(bytes.get(..BEGINNING).unwrap_or(&bytes)), memory }
-    }
-
-    fn whole(self) -> Body {
-        let bytes = if self.rest.is_empty() { self.first } else { self.rest.freeze() };
-        Body { bytes, memory: self.memory }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,19 +194,5 @@ mod tests {
         });
         assert!(bodies.pay(&mut Held::default(), PIECE, &places).await);
         leaving.await.unwrap();
-    }
-
-    #[test]
-    fn only_a_body_that_is_one_piece_is_not_copied() {
-        let piece = Bytes::from(vec![7; 100]);
-        let mut held = Held::default();
-        held.add(piece.clone(), true);
-        assert_eq!(held.whole().bytes.as_ptr(), piece.as_ptr());
-        let mut held = Held::default();
-        held.add(piece.slice(..50), false);
-        held.add(piece.slice(50..), true);
-        let whole = held.whole().bytes;
-        assert_eq!(whole, piece);
-        assert_ne!(whole.as_ptr(), piece.as_ptr());
     }
 }

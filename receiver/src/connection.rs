@@ -129,7 +129,6 @@ fn builder(limits: &ReceiverLimits) -> auto::Builder<TokioExecutor> {
         .initial_stream_window_size(limits.http2_window)
         .initial_connection_window_size(limits.http2_window)
         .max_pending_accept_reset_streams(limits.http2_resets)
-        .max_local_error_reset_streams(limits.http2_resets)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
 }

@@ -143,27 +143,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_owes_bytes_makes_room_before_who_rests_and_the_longest_first() {
-        let places = Places::new(3);
+    async fn who_owes_bytes_for_long_leaves_first_then_who_rests_then_who_has_just_come() {
+        let places = Places::new(4);
         let [silent, rests, sends] = [Activity::new(), Activity::new(), Activity::new()];
         let mut held: Vec<Place> = [&silent, &rests, &sends].map(|activity| place(places.take(activity))).into();
         drop(rests.request());
         later().await;
         let _sending = sends.request();
+        later().await;
+        later().await;
+        let new = Activity::new();
+        held.push(place(places.take(&new)));
+        let order = [&silent, &sends, &rests, &new];
         let mut answering = Vec::new();
-        for turn in [&silent, &sends, &rests] {
-            later().await;
-            let new = Activity::new();
-            let (request, body) = new.request();
+        for turn in order {
+            let another = Activity::new();
+            let (request, body) = another.request();
             drop(body);
             answering.push(request);
-            let Seat::MadeFree(place) = places.take(&new) else { panic!("somebody waits") };
+            let Seat::MadeFree(place) = places.take(&another) else { panic!("somebody waits") };
             held.push(place);
-            let mut gone = Vec::new();
-            for activity in [&silent, &sends, &rests] {
-                gone.push(is_sent_away(activity).await == std::ptr::eq(activity, turn));
+            for activity in order {
+                assert_eq!(is_sent_away(activity).await, std::ptr::eq(activity, turn));
             }
-            assert_eq!(gone, [true; 3]);
         }
         assert!(matches!(places.take(&Activity::new()), Seat::None), "all are being answered");
     }

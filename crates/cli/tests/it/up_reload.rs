@@ -28,7 +28,7 @@ async fn shows(up: &Up, line: &str) {
     let (http, url) = (Http::new(), format!("{}/metrics", up.text("admin")));
     let seen = || async { http.get(&url).await.is_ok_and(|answer| answer.text().contains(line)) };
     let seen = wait_until(SOON, line, seen).await;
-    seen.unwrap_or_else(|error| panic!("{error}: {}", up.process.log()));
+    assert!(seen.is_ok(), "{seen:?}: {}", up.process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

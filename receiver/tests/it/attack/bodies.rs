@@ -30,7 +30,7 @@ async fn bodies_in_drops_do_not_keep_connections_from_others() -> Result<()> {
         assert!(target.answered(503, "slow_body").await? + target.closed("made_room").await? >= 3_000);
         Ok(())
     };
-    target.survives("slow bodies, 700 at a time", attack).await
+    target.survives("slow bodies, 700 at a time", 96, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +52,7 @@ async fn halves_of_large_bodies_do_not_keep_the_memory_from_others() -> Result<(
         assert!(target.closed("made_room").await? > 0, "50 halves of 4 MiB are more than 64 MiB");
         Ok(())
     };
-    target.survives("halves of 8 MiB bodies, 50 at a time", attack).await
+    target.survives("halves of 8 MiB bodies, 50 at a time", 192, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +63,7 @@ async fn bodies_of_100_mb_are_refused_whether_they_are_announced_or_not() -> Res
         async move {
             let stream = target.connect().await?;
             let (mut read, mut write) = stream.into_split();
-            let chunked = n % 2 == 0;
+            let chunked = n.is_multiple_of(2);
             let length = if chunked { "transfer-encoding: chunked" } else { "content-length: 104857600" };
             write.write_all(format!("POST /livekit HTTP/1.1\r\nhost: x\r\n{length}\r\n\r\n").as_bytes()).await?;
             let sending = async move {
@@ -96,7 +96,7 @@ async fn bodies_of_100_mb_are_refused_whether_they_are_announced_or_not() -> Res
         assert_eq!(target.answered(413, "body_too_large").await?, 40);
         Ok(())
     };
-    target.survives("100 MB bodies, 10 at a time", attack).await
+    target.survives("100 MB bodies, 10 at a time", 192, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,5 +123,5 @@ async fn garbage_for_chunks_is_refused() -> Result<()> {
     };
     let attack =
         async { stream::iter(0..500).map(garbage).buffer_unordered(50).try_collect::<Vec<()>>().await.map(drop) };
-    target.survives("chunked garbage", attack).await
+    target.survives("chunked garbage", 96, attack).await
 }

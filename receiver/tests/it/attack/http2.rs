@@ -45,7 +45,9 @@ fn field(name: &str, value: &str) -> Vec<u8> {
 type Flood = fn(u32) -> Vec<u8>;
 
 /// Each connection writes a flood, reads whatever comes, and goes on until it is closed or has written enough.
-async fn floods(target: &Target, connections: usize, flood: Flood) -> Result<()> {
+///
+/// Returns how many bytes they got rid of.
+async fn floods(target: &Target, connections: usize, flood: Flood) -> Result<usize> {
     let one = |_| async move {
         let (mut read, mut write) = target.connect().await?.into_split();
         let writing = async {
@@ -57,11 +59,12 @@ async fn floods(target: &Target, connections: usize, flood: Flood) -> Result<()>
                 written = write.write_all(&piece).await;
             }
             let _closed = write.shutdown().await;
+            bytes
         };
-        tokio::join!(writing, drain(&mut read));
-        anyhow::Ok(())
+        let (bytes, ()) = tokio::join!(writing, drain(&mut read));
+        anyhow::Ok(bytes)
     };
-    stream::iter(0..connections).map(one).buffer_unordered(20).try_collect::<Vec<()>>().await.map(drop)
+    Ok(stream::iter(0..connections).map(one).buffer_unordered(20).try_collect::<Vec<usize>>().await?.into_iter().sum())
 }
 
 /// The number of the `n`th stream of a client.
@@ -71,7 +74,16 @@ fn stream_of(n: u32) -> u32 {
 
 async fn survived(attack: &str, flood: Flood) -> Result<()> {
     let target = Target::start(Limits::default()).await?;
-    target.survives(attack, floods(&target, 60, flood)).await
+    let attacking = async {
+        let bytes = floods(&target, 60, flood).await?;
+        let broken = target.closed("broken").await?;
+        anyhow::ensure!(
+            broken > 0 || bytes > 20 * FLOOD,
+            "{bytes} bytes are no flood, and no connection was ended for it"
+        );
+        Ok(())
+    };
+    target.survives(attack, 64, attacking).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +102,7 @@ async fn rapid_resets_end_the_connection() -> Result<()> {
         assert_eq!(target.closed("broken").await?, 60, "each is ended, whatever it would still send");
         Ok(())
     };
-    target.survives("HTTP/2 rapid reset", attack).await
+    target.survives("HTTP/2 rapid reset", 64, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +122,7 @@ async fn headers_that_go_on_for_ever_end_the_connection() -> Result<()> {
         assert_eq!(target.closed("broken").await?, 60);
         Ok(())
     };
-    target.survives("HTTP/2 continuation flood", attack).await
+    target.survives("HTTP/2 continuation flood", 64, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,5 +176,5 @@ async fn a_header_that_grows_when_it_is_unpacked_is_refused() -> Result<()> {
         assert_eq!(target.answered(401, "no_header").await?, 0);
         Ok(())
     };
-    target.survives("HTTP/2 header bomb", attack).await
+    target.survives("HTTP/2 header bomb", 64, attack).await
 }

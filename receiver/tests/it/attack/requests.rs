@@ -34,7 +34,7 @@ async fn endless_tiny_requests_on_kept_connections_take_nothing_from_others() ->
     };
     let attack =
         async { stream::iter(0..30).map(endless).buffer_unordered(15).try_collect::<Vec<()>>().await.map(drop) };
-    target.survives("60,000 tiny requests on 15 kept connections", attack).await
+    target.survives("60,000 tiny requests on 15 kept connections", 64, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +46,7 @@ async fn a_flood_into_the_quarantine_takes_nothing_from_others() -> Result<()> {
         async move {
             // Of a key that is known (`named`) and of one that is not (`unknown`), of sizes that are kept whole and cut.
             let body = format!(r#"{{"pad":"{}",{}"#, "x".repeat(100 << 10), &room_started("flood")[1..]);
-            let key = if n % 2 == 0 { KEY } else { "nobody" };
+            let key = if n.is_multiple_of(2) { KEY } else { "nobody" };
             let token = sign(key, &Secret::new("a guess at the secret of somebody else")?, body.as_bytes(), 1);
             let status = http.webhook(&target.url, &token, body).await?.status;
             anyhow::ensure!(status == 401 || status == 503, "{status}");
@@ -58,13 +58,13 @@ async fn a_flood_into_the_quarantine_takes_nothing_from_others() -> Result<()> {
         assert!(target.metric("roomwire_receiver_quarantined_total").await? > 0);
         Ok(())
     };
-    target.survives("4,000 refused bodies of 100 KB", attack).await
+    target.survives("4,000 refused bodies of 100 KB", 128, attack).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_cost_much_to_look_at_are_looked_at_one_by_one() -> Result<()> {
     let target = Target::start(Limits::default()).await?;
-    let many_fields: String = (0..600_000).map(|n| format!("\"{n:x}\":0,")).collect();
+    let many_fields = (0..600_000).map(|n| format!("\"{n:x}\":0,")).collect::<Vec<_>>().concat();
     let bodies = [
         format!("{{{many_fields}\"id\":\"EV_1\",\"event\":\"x\"}}"),
         format!("{}{}", "[".repeat(4 << 20), "]".repeat(1 << 20)),
@@ -82,5 +82,5 @@ async fn bodies_that_cost_much_to_look_at_are_looked_at_one_by_one() -> Result<(
         }
     };
     let attack = async { stream::iter(0..60).map(send).buffer_unordered(8).try_collect::<Vec<()>>().await.map(drop) };
-    target.survives("JSON that costs much, 8 at a time", attack).await
+    target.survives("JSON that costs much, 8 at a time", 320, attack).await
 }

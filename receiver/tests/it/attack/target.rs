@@ -4,10 +4,12 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use futures_util::future::LocalBoxFuture;
 use livekit::token::{Secret, sign};
 use tempfile::TempDir;
 use testkit::http::Http;
-use testkit::{NatsServer, Process, wait_until};
+use testkit::https::Https;
+use testkit::{NatsServer, Process, fixtures, wait_until};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -31,11 +33,12 @@ pub(super) struct Limits {
     pub(super) memory: usize,
     pub(super) header_timeout: &'static str,
     pub(super) body_timeout: &'static str,
+    pub(super) tls: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections: 512, memory: 64, header_timeout: "2s", body_timeout: "3s" }
+        Limits { connections: 512, memory: 64, header_timeout: "2s", body_timeout: "3s", tls: false }
     }
 }
 
@@ -55,14 +58,17 @@ impl Target {
     pub(super) async fn start(limits: Limits) -> Result<Target> {
         let _enough = service::open_files::raise();
         let (nats, folder) = (NatsServer::start().await?, tempfile::tempdir()?);
-        let Limits { connections, memory, header_timeout, body_timeout } = limits;
+        let Limits { connections, memory, header_timeout, body_timeout, tls } = limits;
+        let file = |end: &str| fixtures::path(&format!("tls/first.{end}")).display().to_string();
+        let tls =
+            if tls { format!("  tls: {{ cert: {}, key: {} }}\n", file("crt"), file("key")) } else { String::new() };
         let config = folder.path().join("roomwire.yaml");
         fs::write(
             &config,
             format!(
                 "livekit: {{ keys: {{ {KEY}: {SECRET} }} }}\nreceiver:\n  answer_within: 10s\n  limits: {{ connections: \
                  {connections}, memory: {memory}MiB, header_timeout: {header_timeout}, body_timeout: {body_timeout}, \
-                 answer_timeout: 2s }}\n"
+                 answer_timeout: 2s }}\n{tls}"
             ),
         )?;
         let ready = folder.path().join("ready.json");
@@ -73,13 +79,34 @@ impl Target {
         let ready: serde_json::Value = serde_json::from_str(&process.wait_file(&ready, SOON).await?)?;
         let text = |name: &str| ready[name].as_str().map(str::to_owned).context("a ready file");
         let (url, admin) = (text("webhook")?, text("admin")?);
-        let address = url.trim_start_matches("http://").trim_end_matches("/livekit").to_owned();
+        let address = url.trim_end_matches("/livekit").rsplit('/').next().context("an address")?.to_owned();
         Ok(Target { _nats: nats, _folder: folder, process, limits, http: Http::new(), url, address, admin })
     }
 
     /// Lets an attack run to its end. Meanwhile each webhook of others, on a connection that is kept and on new ones, is
-    /// answered 200; and the receiver never takes more memory than its limits allow.
-    pub(super) async fn survives(&self, attack: &str, attacking: impl Future<Output = Result<()>>) -> Result<()> {
+    /// answered 200; and the receiver never takes more memory than its limits allow, nor than `mebibytes`, which is some
+    /// more than this attack was seen to take.
+    pub(super) fn survives<'a>(
+        &'a self,
+        attack: &'a str,
+        mebibytes: usize,
+        attacking: impl Future<Output = Result<()>> + 'a,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let served = self.serves_others(attacking).await?;
+            let (peak, most) = (self.peak()?, self.most().min(mebibytes << 20));
+            #[expect(clippy::print_stderr, reason = "the figure is to be read")]
+            {
+                let (peak, most) = (peak >> 20, most >> 20);
+                eprintln!("{attack}: at most {peak} MiB of {most} MiB, {served} webhooks of others answered 200");
+            }
+            ensure!(peak <= most, "{attack}: {peak} bytes of memory, and no more than {most} are allowed");
+            Ok(())
+        })
+    }
+
+    /// How many webhooks of others were answered during an attack.
+    async fn serves_others(&self, attacking: impl Future<Output = Result<()>>) -> Result<usize> {
         let stop = CancellationToken::new();
         let others = async {
             let kept = self.others(&self.http, &stop);
@@ -100,25 +127,16 @@ impl Target {
             anyhow::Ok(())
         };
         let both = async { tokio::try_join!(others, attacking) };
-        let (served, ()) =
-            tokio::time::timeout(PATIENCE, both).await.context("the attack goes on")?.with_context(|| self.tail())?;
-        let (peak, most) = (self.peak()?, self.most());
-        #[expect(clippy::print_stderr, reason = "the figure is to be read")]
-        {
-            eprintln!(
-                "{attack}: at most {} MiB of {} MiB, {served} webhooks of others answered 200",
-                peak >> 20,
-                most >> 20
-            );
-        }
-        ensure!(peak <= most, "{attack}: {peak} bytes of memory, and no more than {most} are allowed");
-        Ok(())
+        let both = tokio::time::timeout(PATIENCE, both).await.context("the attack goes on")?;
+        both.map(|(served, ())| served).with_context(|| self.tail())
     }
 
-    /// The documented bound: base + `limits.memory` + connections x (2 x `header_bytes` + `http2_window` + a connection).
+    /// The documented bound: base + `limits.memory` + connections x (2 x `header_bytes` + `http2_window` + a connection) +
+    /// cores x 12 x `max_body`.
     fn most(&self) -> usize {
         let Limits { connections, memory, .. } = self.limits;
-        BASE + (memory << 20) + connections * (2 * (32 << 10) + (64 << 10) + CONNECTION)
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
+        BASE + (memory << 20) + connections * (2 * (32 << 10) + (64 << 10) + CONNECTION) + cores * 12 * (8 << 20)
     }
 
     async fn others(&self, http: &Http, stop: &CancellationToken) -> Result<usize> {
@@ -133,18 +151,18 @@ impl Target {
     /// LiveKit sends again when a kept connection was closed before the request arrived, and so does this.
     async fn other(&self, http: &Http) -> Result<()> {
         let body = room_started("others");
-        let token = self.token(&body)?;
+        let token = token(&body)?;
+        if self.limits.tls {
+            let status = Https::connect(&self.address, "http/1.1").await?.webhook("/livekit", &token, &body).await?;
+            ensure!(status == 200, "a webhook of others is answered {status}");
+            return Ok(());
+        }
         let answer = match http.webhook(&self.url, &token, body.clone()).await {
             Ok(answer) => answer,
             Err(_) => Http::new().webhook(&self.url, &token, body).await.context("a webhook of others")?,
         };
         ensure!(answer.status == 200, "a webhook of others is answered {}", answer.status);
         Ok(())
-    }
-
-    pub(super) fn token(&self, body: &str) -> Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        Ok(sign(KEY, &Secret::new(SECRET)?, body.as_bytes(), now))
     }
 
     pub(super) async fn connect(&self) -> Result<TcpStream> {
@@ -189,4 +207,9 @@ impl Target {
 pub(super) async fn drain(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
     let mut buffer = [0; 4096];
     while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+}
+
+fn token(body: &str) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(sign(KEY, &Secret::new(SECRET)?, body.as_bytes(), now))
 }
