@@ -32,15 +32,15 @@ use event::topology::StreamsConfig;
 
 pub use self::admin::AdminSection;
 pub use self::handler::{
-    Allow, ApiPattern, DEAD_LETTER, HandlerConfig, Host, HostPattern, Network, OnDead, Order, Origin, Pattern, Retry,
-    Start, When,
+    Allow, ApiPattern, Breaker, DEAD_LETTER, HandlerConfig, Host, HostPattern, Network, OnDead, Order, Origin, Pattern,
+    Rate, Retry, Start, Waiting, When,
 };
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};
 pub use self::privacy::PrivacySection;
 pub use self::problem::{ConfigError, Place, Problem};
 pub use self::quarantine::QuarantineSection;
-pub use self::receiver::{ReceiverLimits, ReceiverSection};
+pub use self::receiver::{ReceiverLimits, ReceiverSection, TlsSection};
 pub use self::runner::RunnerSection;
 pub use self::secrets::{SecretText, SecretsError, SecretsSection};
 pub use self::spool::{Spool, SpoolSection};

@@ -7,7 +7,13 @@ use lanes::{Identity, Millis, Seq, Shard};
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use crate::{Event, error::Failure, parked::event};
+use crate::{
+    Event,
+    error::Failure,
+    ledger::State,
+    parked::event,
+    writer::{Desk, Verdict, Work},
+};
 
 /// Which dead letters are wanted.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +26,8 @@ pub struct DeadFilter {
     pub cause: Option<String>,
     /// That died at or after this time.
     pub since: Option<Millis>,
+    /// That died at or before this time.
+    pub until: Option<Millis>,
     /// At most so many; 1,000 where it is not said.
     pub limit: Option<u32>,
     /// Those too that were sent back since.
@@ -141,6 +149,7 @@ pub(crate) async fn list(conn: &mut SqliteConnection, filter: &DeadFilter) -> Re
         from dead as d join handlers as h on h.id = d.handler_id
         where (?1 is null or h.name = ?1) and (?2 is null or d.kind = ?2) and (?3 is null or d.cause = ?3)
             and (?4 is null or d.died_at >= ?4) and (?5 or d.redriven_at is null)
+            and (?7 is null or d.died_at <= ?7)
         order by d.died_at desc, d.id desc limit ?6";
     let rows = sqlx::query(LIST)
         .bind(filter.handler.clone())
@@ -149,6 +158,7 @@ pub(crate) async fn list(conn: &mut SqliteConnection, filter: &DeadFilter) -> Re
         .bind(filter.since.map(u64::cast_signed))
         .bind(filter.redriven)
         .bind(i64::from(filter.limit.unwrap_or(1000)))
+        .bind(filter.until.map(u64::cast_signed))
         .fetch_all(conn)
         .await?;
     rows.iter().map(summary).collect()
@@ -222,6 +232,39 @@ pub(crate) async fn dead_event(
         n: row.try_get("n")?,
         event: Arc::new(event),
     }))
+}
+
+/// The work of erasing what a skipped event's letters hold of it.
+pub(crate) struct Erases {
+    pub(crate) handler: Arc<str>,
+    pub(crate) run: Arc<str>,
+    pub(crate) event_id: String,
+}
+
+impl Work for Erases {
+    type Output = ();
+    const OPERATION: &'static str = "erase a dead letter";
+
+    async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<()>, Failure> {
+        // Only of what is settled: a dead event's body is needed to run it again.
+        const ERASE: &str = "
+            update dead set headers = '{}', body = x''
+            where handler_id = ?1 and run = ?2 and event_id = ?3 and exists (
+                select 1 from ledger as l
+                where l.handler_id = dead.handler_id and l.run = dead.run and l.project = dead.project
+                    and l.created = dead.created and l.event_id = dead.event_id and l.state = ?4
+            )";
+        if let Some(id) = desk.names.handler(&mut desk.conn, &self.handler).await? {
+            sqlx::query(ERASE)
+                .bind(id)
+                .bind(Arc::clone(&self.run))
+                .bind(self.event_id.clone())
+                .bind(State::Skipped.code())
+                .execute(&mut desk.conn)
+                .await?;
+        }
+        Ok(Verdict::Keep(()))
+    }
 }
 
 fn summary(row: &SqliteRow) -> Result<DeadSummary, sqlx::Error> {

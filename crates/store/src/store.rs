@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::{
     BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Error, Event, OpenError,
-    OutboxRow, OutcomeRow, Owner, Sending, StreamIdentity, books,
+    OutboxRow, OutcomeRow, Owner, Sending, Stop, StreamIdentity, books,
     claim::{Claims, MarksAlone, Releases, Resets},
     commit::Commits,
     error::{Chain, Failure},
@@ -20,6 +20,7 @@ use crate::{
     names,
     outbox::{self, Notes},
     outcomes, parked, schema,
+    stops::{self, Stops},
     writer::{Queue, Writer},
 };
 
@@ -234,6 +235,31 @@ impl Store {
     /// When the database fails.
     pub async fn dead_event(&self, handler: &str, event_id: &str) -> Result<Option<DeadEvent>, Error> {
         self.read("read a dead event", async |conn| Ok(letters::dead_event(conn, handler, event_id).await?)).await
+    }
+
+    /// Erases headers and body of a skipped event's dead letters; what is not skipped keeps them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dead_erase(&self, handler: &str, run: &str, event_id: &str) -> Result<(), Error> {
+        let erases = letters::Erases { handler: handler.into(), run: run.into(), event_id: event_id.to_owned() };
+        self.inner.queue.ask(erases).await
+    }
+
+    /// Notes when nothing was tried of a handler.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
+        self.inner.queue.ask(Stops { handler: handler.into(), run: run.into(), stop }).await
+    }
+
+    /// When nothing was tried of a handler, by time; without an end where it is paused.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stops(&self, handler: &str, run: &str) -> Result<Vec<(Millis, Option<Millis>)>, Error> {
+        self.read("read when a handler stood still", async |conn| Ok(stops::read(conn, handler, run).await?)).await
     }
 
     /// The books of every handler, run and shard.

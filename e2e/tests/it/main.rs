@@ -5,4 +5,8 @@ mod behaviour;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod livekit_sender;
+#[cfg(test)]
+mod livekit_server;
+#[cfg(test)]
 mod rig;

@@ -1,10 +1,13 @@
 //! `handlers`: which plugin handles which events, and under which rules.
 
 mod allow;
+mod breaker;
 mod pattern;
 mod plugin;
+mod rate;
 mod retry;
 mod start;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -15,9 +18,12 @@ use bytesize::{GIB, MIB};
 use event::HandlerName;
 
 pub use allow::{Allow, ApiPattern, Host, HostPattern, Network, Origin};
+pub use breaker::Breaker;
 pub use pattern::{DEAD_LETTER, Pattern};
+pub use rate::Rate;
 pub use retry::Retry;
 pub use start::Start;
+pub use waiting::Waiting;
 
 use super::node::{Node, Value};
 use super::problem::{Place, Problems, Refused};
@@ -38,11 +44,14 @@ const KEYS: Keys = Keys {
         "timeout",
         "memory",
         "retry",
+        "breaker",
+        "rate",
+        "waiting",
         "config",
         "secrets",
         "allow",
     ],
-    later: &["rate", "command", "native"],
+    later: &["command", "native"],
 };
 
 /// A handler: a plugin with the events it takes and the rules it runs under.
@@ -72,6 +81,12 @@ pub struct HandlerConfig {
     pub memory: u64,
     /// How failed attempts are repeated.
     pub retry: Retry,
+    /// When it stops trying; `None` never does.
+    pub breaker: Option<Breaker>,
+    /// The most invocations in a time, over all runners.
+    pub rate: Option<Rate>,
+    /// What it may hold in memory.
+    pub waiting: Waiting,
     /// What the plugin can read of its configuration.
     pub config: BTreeMap<String, String>,
     /// The secrets that it can read, by name.
@@ -153,6 +168,10 @@ impl HandlerConfig {
         let mut memory = defaults::MEMORY;
         section.set("memory", &mut memory, problems, |node| value::size(node, MIB..=4 * GIB));
         let retry = section.get("retry").map_or_else(Retry::default, |node| Retry::decode(node, problems));
+        let breaker =
+            section.get("breaker").map_or_else(|| Some(Breaker::default()), |node| breaker::decode(node, problems));
+        let rate = section.read("rate", problems, rate::decode);
+        let waiting = section.get("waiting").map_or_else(Waiting::default, |node| Waiting::decode(node, problems));
         let config = section.get("config").map(|node| settings(node, problems)).unwrap_or_default();
         let secrets = section.get("secrets").map(|node| secrets::granted(node, &beside.secrets, problems));
         let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, beside, problems));
@@ -169,6 +188,9 @@ impl HandlerConfig {
             timeout,
             memory,
             retry,
+            breaker,
+            rate,
+            waiting,
             config,
             secrets: secrets.unwrap_or_default(),
             allow,

@@ -10,4 +10,5 @@ mod group;
 mod opening;
 mod outbox;
 mod resets;
+mod stops;
 mod world;

@@ -12,7 +12,8 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         refused("receiver:\n  limits: { conections: 1 }\n"),
         "conf/roomwire.yaml:2:13: unknown key `conections`\n  did you mean `connections`? `limits` may hold `connections`, \
-         `in_flight`, `header_bytes`, `headers`, `header_timeout`, `body_timeout`"
+         `in_flight`, `memory`, `header_bytes`, `headers`, `header_timeout`, `body_timeout`, `answer_timeout`, \
+         `idle_timeout`, `tls_timeout`, `http2_streams`, `http2_window`, `http2_resets`, `http2_ping`, `http2_ping_timeout`"
     );
     assert_eq!(
         refused(&handler("retry: { banana: 1 }")),
@@ -26,9 +27,7 @@ fn a_key_that_is_planned_is_refused_rather_than_ignored() {
     let hint = "remove it; this version would ignore what it asks for";
     for (text, words) in [
         ("livekit: { projects: [] }\n".to_owned(), "1:12: `projects` is not supported yet in `livekit`"),
-        ("receiver:\n  tls: {}\n".to_owned(), "2:3: `tls` is not supported yet in `receiver`"),
         ("streams: { keep: 14d }\n".to_owned(), "1:12: `keep` is not supported yet in `streams`"),
-        (handler("rate: 100/s"), "5:5: `rate` is not supported yet in a handler"),
         (handler("native: state"), "5:5: `native` is not supported yet in a handler"),
         (handler("allow: { keyvalue: [] }"), "5:14: `keyvalue` is not supported yet in `allow`"),
     ] {
@@ -69,6 +68,15 @@ fn a_bad_value_comes_with_what_is_allowed() {
         (
             "receiver: { max_body: 1GiB }\n".to_owned(),
             "1:23: `max_body` is 1.0 GiB\n  it may be from 1.0 KiB to 60.0 MiB",
+        ),
+        (
+            "receiver: { limits: { memory: 8MiB } }\n".to_owned(),
+            "1:31: `memory` is 8.0 MiB, which does not hold one request\n  write at least 16809984, or lower \
+             `receiver.max_body`",
+        ),
+        (
+            "receiver: { tls: { cert: a.crt } }\n".to_owned(),
+            "1:18: `key` is missing\n  write it as `key: /etc/roomwire/tls.key`",
         ),
         (
             "receiver: { path: livekit }\n".to_owned(),
@@ -119,6 +127,19 @@ fn a_bad_value_comes_with_what_is_allowed() {
         (handler("timeout: 0s"), "5:14: `timeout` is 0s\n  it may be from 10ms to 1h"),
         (handler("concurrency: many"), "5:18: `concurrency` is `many`\n  write a whole number from 1 to 4096"),
         (handler("retry: { jitter: 2 }"), "5:22: `jitter` is `2`\n  write a number from 0 to 1, such as `0.2`"),
+        (
+            handler("rate: 100"),
+            "5:11: `rate` is `100`, which is not a rate\n  write a whole number and a time, such as `100/s`, `30/m` or `5/h`",
+        ),
+        (
+            handler("rate: 0/s"),
+            "5:11: `rate` is `0/s`, which is not a rate\n  write a whole number and a time, such as `100/s`, `30/m` or `5/h`",
+        ),
+        (
+            handler("breaker: { initial: 10s, max: 1s }"),
+            "5:35: `max` is below `initial`, 10s\n  raise `max` or lower `initial`",
+        ),
+        (handler("waiting: { bytes: 1KiB }"), "5:23: `bytes` is 1.0 KiB\n  it may be from 64.0 KiB to 64.0 GiB"),
         (
             handler("retry: { initial: 10s, max: 1s }"),
             "5:33: `max` is below `initial`, 10s\n  raise `max` or lower `initial`",
