@@ -5,6 +5,7 @@ mod filters;
 mod isolation;
 mod operator;
 mod order;
+mod outgoing;
 mod redrive;
 mod site;
 mod swap;

@@ -102,3 +102,52 @@ impl Granter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use service::error::Chain;
+
+    use super::*;
+
+    const YAML: &str = r#"
+livekit: { url: "ws://127.0.0.1:7880" }
+secrets: { ONE: { file: one }, TWO: { file: two }, UNUSED: { file: absent } }
+handlers:
+  - { name: first, plugin: ./a.wasm, on: "*", secrets: [ONE], allow: { livekit: [RoomService/*] } }
+  - { name: second, plugin: ./a.wasm, on: "*", secrets: [TWO], config: { a: b }, allow: { publish: ["x.>"] } }
+"#;
+
+    fn granter(folder: &std::path::Path) -> (Config, Result<Granter, GranterError>) {
+        let file = config::parse(YAML, &folder.join("roomwire.yaml")).unwrap();
+        let config = Config::new(&file, "sqlite:state.db".to_owned()).unwrap();
+        let metrics = Metrics::register(&service::admin::Metrics::default());
+        let granter = Granter::new(&config, metrics, 1_000);
+        (config, granter)
+    }
+
+    #[test]
+    fn each_handler_gets_what_is_its_own_and_a_check_gets_the_config_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one"), "secret-one\n").unwrap();
+        std::fs::write(folder.path().join("two"), "secret-two\n").unwrap();
+        let (config, granter) = granter(folder.path());
+        let granter = granter.unwrap();
+        let grants: Vec<Grants> = config.handlers.iter().map(|handler| granter.grants(handler)).collect();
+        let secrets = |grants: &Grants| grants.secrets.values().map(|it| it.expose().to_owned()).collect::<Vec<_>>();
+        assert_eq!((secrets(&grants[0]), secrets(&grants[1])), (vec!["secret-one".into()], vec!["secret-two".into()]));
+        assert!(grants[0].livekit.is_some() && grants[1].livekit.is_none());
+        assert!(grants[0].publish.is_empty() && grants[1].publish == ["x.>"]);
+        let check = grants[1].of_check();
+        assert!(check.secrets.is_empty() && check.publish.is_empty() && check.config == grants[1].config);
+        assert!(grants[0].of_check().livekit.is_none());
+    }
+
+    #[test]
+    fn a_secret_that_a_handler_needs_and_that_is_not_there_stops_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one"), "secret-one").unwrap();
+        let (_, granter) = granter(folder.path());
+        let error = Chain(&granter.err().unwrap()).to_string();
+        assert!(error.contains("the secret `TWO` cannot be read") && !error.contains("UNUSED"), "{error}");
+    }
+}

@@ -174,6 +174,11 @@ impl Site {
         .await
     }
 
+    /// The values of a metric, by their labels.
+    pub(super) async fn metric(&self, name: &str) -> Result<Vec<(String, f64)>> {
+        self.up.metric(name).await
+    }
+
     /// Waits; if it is in vain, with what `up` wrote.
     pub(super) async fn wait<F, Fut>(&self, what: &str, mut condition: F) -> Result<()>
     where

@@ -28,6 +28,9 @@ const WARM_UP: usize = 2 * AT_ONCE;
 /// How much the process may grow after that, whatever the number of guests.
 const MAY_GROW: usize = 24 << 20;
 
+/// Between two events of their neighbour.
+const PACE: Duration = Duration::from_millis(5);
+
 /// The time of guests that would never end, of those that are slowly answered, and of those that end by themselves.
 const SHORT: Duration = Duration::from_millis(100);
 const MIDDLE: Duration = Duration::from_millis(500);
@@ -148,15 +151,16 @@ async fn refused(rig: &Rig, size: usize) {
     }
 }
 
-/// Well-behaved events, one after another, all of which must be done.
+/// Well-behaved events at a steady pace, all of which must be done.
 async fn neighbour(engine: Engine, over: CancellationToken, done: Arc<AtomicUsize>) {
     let path = testkit::fixtures::plugin("behave").unwrap();
     let generation = Activator::new(engine.clone()).unwrap().activate(&path, grants(&[]), LIMITS).await.unwrap();
+    let mut pace = tokio::time::interval(PACE);
     while !over.is_cancelled() {
+        pace.tick().await;
         let finished = handle(&engine, &generation, event("calm"), Lease::default()).await;
         assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.report);
         done.fetch_add(1, Ordering::Relaxed);
-        tokio::task::yield_now().await;
     }
 }
 

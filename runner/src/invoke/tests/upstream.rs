@@ -11,12 +11,14 @@ use tokio_rustls::TlsAcceptor;
 /// Between two bytes of an answer that drips.
 const DRIP: Duration = Duration::from_millis(20);
 
+type Answer = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
 #[derive(Clone, Default)]
 struct Seen {
     connections: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
-    answer: Option<Arc<dyn Fn(&str) -> String + Send + Sync>>,
+    answer: Option<Answer>,
 }
 
 /// The server. It stops when this is dropped.
@@ -46,7 +48,7 @@ impl Upstream {
         Self::listen(Some(tls), None).await
     }
 
-    async fn listen(tls: Option<TlsAcceptor>, answer: Option<Arc<dyn Fn(&str) -> String + Send + Sync>>) -> Self {
+    async fn listen(tls: Option<TlsAcceptor>, answer: Option<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Seen { answer, ..Seen::default() };

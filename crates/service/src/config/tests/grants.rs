@@ -66,8 +66,8 @@ fn a_grant_that_cannot_be_meant_is_refused_with_what_to_write() {
              https://example.livekit.cloud` to `livekit` there",
         ),
         (
-            "allow: { livekit: [Ingress/StopIngress] }",
-            "`livekit` holds `StopIngress`, which is no method of Ingress\n  did you mean `ListIngress`? there are \
+            "allow: { livekit: [Ingress/ListIngres] }",
+            "`livekit` holds `ListIngres`, which is no method of Ingress\n  did you mean `ListIngress`? there are \
              `CreateIngress`, `UpdateIngress`, `ListIngress`, `DeleteIngress`",
         ),
         (
