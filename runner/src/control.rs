@@ -3,7 +3,7 @@
 //! Requests are JSON on `<prefix>.ctl.runner`; each answer has `"ok": true`, or `"ok": false` and an `error` in words.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -12,10 +12,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use service::error::Chain;
 use store::{DeadFilter, DeadSummary};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Handler;
+use crate::fleet::Handlers;
 use crate::handler::Message;
 use crate::shared::Shared;
 
@@ -69,22 +69,6 @@ enum Refused {
     NotDead(String),
     #[error("give an event id, or a handler and `all`")]
     NothingNamed,
-}
-
-/// The handlers that run, by name.
-#[derive(Clone, Default)]
-pub(crate) struct Handlers {
-    running: Arc<Mutex<BTreeMap<String, mpsc::Sender<Message>>>>,
-}
-
-impl Handlers {
-    pub(crate) fn add(&self, name: &str, sender: mpsc::Sender<Message>) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sender);
-    }
-
-    fn get(&self, name: &str) -> Option<mpsc::Sender<Message>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
 }
 
 /// Answers requests.
@@ -219,7 +203,7 @@ impl Control {
 
     /// Asks the handler to take a letter back, and returns which death of the event it is.
     async fn send_back(&self, handler: &str, id: &str) -> Result<u32, Refused> {
-        let sender = self.handlers.get(handler).ok_or_else(|| Refused::NoHandler(handler.to_owned()))?;
+        let sender = self.handlers.sender(handler).ok_or_else(|| Refused::NoHandler(handler.to_owned()))?;
         let letter = self.shared.store.dead_event(handler, id).await.map_err(Refused::Store)?;
         let letter = letter.ok_or_else(|| Refused::NotDead(id.to_owned()))?;
         let input = Input::Redrive {

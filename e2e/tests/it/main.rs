@@ -5,4 +5,6 @@ mod behaviour;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod rig;

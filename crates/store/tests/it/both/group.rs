@@ -3,7 +3,7 @@
 use lanes::{CommitReply, Conflict, ConflictKind, Origin};
 use store::{LIVE, Owner};
 
-use crate::world::{HANDLER, World, commit, done, done_with, effect, identity, owner_of, progress, row, row_of};
+use super::world::{HANDLER, World, commit, done, done_with, effect, identity, owner_of, progress, row, row_of};
 
 #[tokio::test]
 async fn a_refused_commit_takes_nothing_of_its_neighbours_along() {

@@ -1,11 +1,14 @@
-//! Opening, closing, and who may.
+//! SQLite alone: its files, and who may open them.
 
 use event::Prefix;
-use lanes::Origin;
+use lanes::{Origin, Suspect};
+use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use store::{Error, OpenError, Sending, Store};
 use tempfile::TempDir;
 
-use crate::world::{HANDLER, World, done, done_with, effect, identity, open, parked, row, url};
+use crate::world::{HANDLER, done, done_with, effect, identity, open, owner_of, parked, row, url};
+
+type World = crate::world::World<false>;
 
 #[tokio::test]
 async fn a_second_opener_is_refused_in_words_with_the_pid_of_the_first() {
@@ -67,7 +70,7 @@ async fn a_file_that_is_not_a_database_is_refused() {
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_refused() {
     let world = World::new().await;
-    let mut raw = world.raw().await;
+    let mut raw = world.file().await;
     sqlx::query(
         "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
         values (999, 'later', true, x'00', 0)",
@@ -81,23 +84,6 @@ async fn a_database_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
-async fn every_call_can_be_spawned() {
-    let world = World::new().await;
-    let store = world.store.clone();
-    tokio::spawn(async move {
-        store.look_up(HANDLER, store::LIVE, &[]).await.unwrap();
-        store.load(HANDLER, store::LIVE, 0, "room", 0, 1).await.unwrap();
-        store.dead_list(&store::DeadFilter::default()).await.unwrap();
-        store.dead_get(HANDLER, "EV_1").await.unwrap();
-        store.dead_event(HANDLER, "EV_1").await.unwrap();
-        store.outbox_waiting(0, 1).await.unwrap();
-        store.counts().await.unwrap();
-    })
-    .await
-    .unwrap();
-}
-
-#[tokio::test]
 async fn a_process_that_is_killed_leaves_everything_that_was_answered() {
     let world = World::new().await;
     let owner = world.own().await;
@@ -105,19 +91,50 @@ async fn a_process_that_is_killed_leaves_everything_that_was_answered() {
     world.put_done(&owner, vec![row(1, Origin::Stream, effects), row(2, Origin::Stream, parked(1))]).await;
     let id = world.outbox_waiting(0, 1).await.unwrap()[0].id;
     world.outbox_sending(&[Sending { id, stream: "A".into(), last_seq: 9 }], 5).await.unwrap();
-    world.mark(&owner, &[3, 4]).await;
+    world.mark(&owner, &[3, 4]).await.written().await;
     // The files as they are in the middle of its life, as the next process finds them after a kill.
     let folder = TempDir::new().unwrap();
     for entry in std::fs::read_dir(world.folder.path()).unwrap() {
         let entry = entry.unwrap();
         std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
     }
-    let store = open(&folder).await;
-    let left = World { folder, store };
+    let left = World::at(folder).await;
     let claim = left.claim_as("next", 0).await;
     assert_eq!(claim.claimed.progress.floor, 2);
     assert_eq!(claim.claimed.suspects.iter().map(|suspect| suspect.seq).collect::<Vec<_>>(), [3, 4]);
     assert_eq!(left.load(HANDLER, store::LIVE, 0, "room", 0, 9).await.unwrap().len(), 1);
     let sent: Vec<bool> = left.outbox_waiting(0, 9).await.unwrap().iter().map(|row| row.sent.is_some()).collect();
     assert_eq!(sent, [true, false]);
+}
+
+#[tokio::test]
+async fn marks_that_cannot_be_read_are_made_anew() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.mark(&owner, &[1]).await.written().await;
+    world.store.close().await;
+    std::fs::write(
+        world.path("state.db.marks"),
+        b"this is no database, and long enough to look like one\n".repeat(200),
+    )
+    .unwrap();
+    let world = World::at(world.folder).await;
+    let claim = world.claim_as("b", 0).await;
+    assert_eq!(claim.claimed.suspects, []);
+    world.mark(&owner_of(&claim.claimed), &[2]).await.written().await;
+    let world = world.restart().await;
+    assert_eq!(world.claim_as("c", 0).await.claimed.suspects, [Suspect { seq: 2, deaths: 1, lone_deaths: 0 }]);
+}
+
+#[tokio::test]
+async fn marks_that_break_while_running_are_made_anew() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let path = world.path("state.db.marks");
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    sqlx::query("drop table marks").execute(&mut raw).await.unwrap();
+    drop(raw);
+    world.mark(&owner, &[6]).await.written().await;
+    let world = world.restart().await;
+    assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [Suspect { seq: 6, deaths: 1, lone_deaths: 0 }]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanes::{CommitReply, Conflict, ConflictKind, Identity, Known, LaneChange, Origin, Settled};
 use store::{Error, LIVE, Row};
 
-use crate::world::{
+use super::world::{
     HANDLER, World, attempts, commit, died, done, done_with, effect, event, failed, identity, parked, progress, report,
     row, row_of, waiting,
 };
@@ -14,14 +14,13 @@ fn refused(conflicts: &[(u64, ConflictKind)]) -> CommitReply {
     CommitReply::Refused(conflicts.iter().map(|&(seq, kind)| Conflict { seq, kind }).collect())
 }
 
-/// Everything a commit can write, so that a test can see that nothing of one was.
+/// Everything a commit can write but the numbers of plugins, so that a test can see that nothing of one was.
 async fn rows_in_all(world: &World) -> i64 {
     world
         .count(
             "select (select count(*) from ledger) + (select count(*) from parked) + (select count(*) from lanes)
                 + (select count(*) from retrying) + (select count(*) from attempts) + (select count(*) from dead)
-                + (select count(*) from outbox) + (select count(*) from plugins)
-                + (select sum(floor) from progress)",
+                + (select count(*) from outbox) + (select sum(floor) from progress)",
         )
         .await
 }
@@ -131,10 +130,7 @@ async fn a_failed_attempt_may_be_written_twice() {
 async fn a_row_that_cannot_be_stored_is_named_and_its_neighbours_are_not() {
     let world = World::new().await;
     let owner = world.own().await;
-    let poison = "
-        create trigger poison before insert on ledger when new.event_id = 'EV_2'
-        begin select raise(abort, 'not this one'); end";
-    sqlx::query(poison).execute(&mut world.raw().await).await.unwrap();
+    world.refuse_in_ledger("EV_2").await;
     let rows = || vec![row(1, Origin::Stream, done()), row(2, Origin::Stream, done()), row(3, Origin::Stream, died(1))];
     let before = rows_in_all(&world).await;
     assert_eq!(world.put(&owner, rows()).await, refused(&[(2, ConflictKind::Unstorable)]));
@@ -148,11 +144,10 @@ async fn a_row_that_cannot_be_stored_is_named_and_its_neighbours_are_not() {
 async fn a_store_that_cannot_write_says_so_and_recovers() {
     let world = World::new().await;
     let owner = world.own().await;
-    // Another process that holds the write lock, longer than the store waits for it.
-    let mut raw = world.raw().await;
-    sqlx::query("begin immediate").execute(&mut raw).await.unwrap();
+    // Another process that holds what a writer needs, longer than the store waits for it.
+    let held = world.hold_writes().await;
     assert_eq!(world.put(&owner, vec![row(1, Origin::Stream, done())]).await, CommitReply::Unavailable);
-    sqlx::query("rollback").execute(&mut raw).await.unwrap();
+    held.end().await;
     world.put_done(&owner, vec![row(1, Origin::Stream, done())]).await;
 }
 
@@ -230,11 +225,7 @@ async fn the_ledger_says_how_an_event_was_settled() {
         row(5, Origin::Stream, died(1)),
     ];
     world.put_done(&owner, rows).await;
-    let rows: Vec<(i64, i64, Option<i64>, Option<String>)> =
-        sqlx::query_as("select state, attempt, duration_us, note from ledger order by seq")
-            .fetch_all(&mut world.raw().await)
-            .await
-            .unwrap();
+    let rows = world.settled().await;
     let expected = [
         (1, 3, Some(250), None),
         (2, 3, Some(250), Some("skipped \"in words\"".to_owned())),

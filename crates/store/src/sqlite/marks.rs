@@ -20,11 +20,11 @@ use sqlx::{
 use tokio::sync::Mutex;
 use tracing::warn;
 
+use super::lock::beside;
 use crate::{
     error::Chain,
-    lock::beside,
+    progress::seqs,
     scope::{Owner, now},
-    sheet::seqs,
 };
 
 /// The marks of all shards.

@@ -3,7 +3,7 @@
 use lanes::{Books, CommitReply, Known, LaneChange, Origin, Progress};
 use store::{DeadFilter, LIVE, StreamIdentity};
 
-use crate::world::{
+use super::world::{
     HANDLER, World, claiming, commit, died, done, failed, identity, owner_of, parked, row, row_of, sent_back, stream,
 };
 
@@ -44,7 +44,7 @@ async fn a_stream_that_was_made_anew_is_read_from_its_beginning() {
     let world = used().await.restart().await;
     let mut again = claiming("process-2", 0);
     again.stream = anew();
-    let claim = world.store.claim(again).await.unwrap();
+    let claim = world.claim_of(again).await.unwrap();
     let words = claim.reset.clone().unwrap();
     assert!(words.contains("2026-02-02T00:00:00Z") && words.contains(&stream().created), "{words}");
     assert_eq!(claim.stored_stream, Some(stream().created));
@@ -55,7 +55,7 @@ async fn a_stream_that_was_made_anew_is_read_from_its_beginning() {
     // The next claim of the same stream changes nothing.
     let mut again = claiming("process-3", 0);
     again.stream = anew();
-    let next = world.store.claim(again).await.unwrap();
+    let next = world.claim_of(again).await.unwrap();
     assert_eq!((next.reset, next.stored_stream), (None, Some(anew().created)));
     assert_eq!(next.claimed.progress, claim.claimed.progress);
 }
@@ -65,7 +65,7 @@ async fn a_stream_that_ends_below_the_floor_is_read_from_its_beginning() {
     let world = used().await.restart().await;
     let mut again = claiming("process-2", 0);
     again.stream = StreamIdentity { first_seq: 3, last_seq: 4, ..stream() };
-    let claim = world.store.claim(again).await.unwrap();
+    let claim = world.claim_of(again).await.unwrap();
     let words = claim.reset.unwrap();
     assert!(words.contains("ends at sequence 4") && words.contains("up to 5"), "{words}");
     assert_eq!(claim.claimed.progress.floor, 2);
@@ -80,7 +80,7 @@ async fn an_owner_can_ask_for_a_reset_and_is_told_the_shard_anew() {
     assert_eq!(claimed.lanes.len(), 1);
     let mut again = claiming("process-3", 0);
     again.stream = anew();
-    assert_eq!(world.store.claim(again).await.unwrap().reset, None);
+    assert_eq!(world.claim_of(again).await.unwrap().reset, None);
 }
 
 #[tokio::test]

@@ -10,6 +10,11 @@ use sqlx::{
 
 use crate::OpenError;
 
+/// Whether a URL is one of SQLite.
+pub(crate) fn is_url(url: &str) -> bool {
+    url.starts_with("sqlite:")
+}
+
 /// The path behind `sqlite:PATH`.
 pub(crate) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
     let refused = || OpenError::Url { url: url.to_owned() };
@@ -50,7 +55,7 @@ fn plain(path: &PathBuf) -> SqliteConnectOptions {
 
 /// Brings the schema up to date. A database that has migrations which this version does not know is refused.
 pub(crate) async fn migrate(conn: &mut SqliteConnection) -> Result<(), MigrateError> {
-    const FIRST: &str = include_str!("../migrations/sqlite/0001_first.sql");
+    const FIRST: &str = include_str!("../../migrations/sqlite/0001_first.sql");
     let first = Migration::new(1, "first".into(), MigrationType::Simple, FIRST.into_sql_str(), false);
     Migrator::with_migrations(vec![first]).run(conn).await
 }
@@ -62,7 +67,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
     use super::{migrate, path_of};
-    use crate::{dead, ledger, outbox, parked};
+    use crate::sqlite::{dead, ledger, outbox, parked};
 
     #[test]
     fn a_url_is_sqlite_and_a_path() {
@@ -89,7 +94,7 @@ mod tests {
             ledger::FIND,
             parked::CHANGE,
             parked::REMOVE,
-            parked::LOAD,
+            crate::parked::LOAD,
             dead::REDRIVE,
             dead::DEATHS,
             outbox::SENDING,

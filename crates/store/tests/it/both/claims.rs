@@ -3,7 +3,7 @@
 use lanes::{Books, CommitReply, LaneChange, Origin, Progress};
 use store::{Error, LIVE, Owner};
 
-use crate::world::{
+use super::world::{
     HANDLER, World, attempts, claiming, commit, done, failed, owner_of, parked, progress, row, stream, waiting,
 };
 
@@ -12,7 +12,7 @@ async fn a_new_handler_begins_where_it_is_told() {
     let world = World::new().await;
     let mut claiming = claiming("process-1", 3);
     claiming.begin_floor = 40;
-    let claim = world.store.claim(claiming.clone()).await.unwrap();
+    let claim = world.claim_of(claiming.clone()).await.unwrap();
     assert!(claim.fresh);
     assert_eq!((claim.reset.clone(), claim.stored_stream.clone()), (None, None));
     assert_eq!((claim.claimed.shard, claim.claimed.epoch), (3, 1));
@@ -34,7 +34,7 @@ async fn the_next_owner_goes_on_where_the_last_commit_was() {
     assert_eq!(world.commit(&owner, commit(&owner, progress.clone(), vec![])).await, CommitReply::Done);
     let mut claiming = claiming("process-2", 0);
     claiming.begin_floor = 99;
-    let claim = world.store.claim(claiming).await.unwrap();
+    let claim = world.claim_of(claiming).await.unwrap();
     assert!(!claim.fresh);
     assert_eq!(claim.claimed.epoch, 2);
     assert_eq!(claim.claimed.progress, progress);
@@ -73,12 +73,12 @@ async fn shards_handlers_and_runs_do_not_know_each_other() {
     let live = world.own().await;
     let mut replay = claiming("process-1", 0);
     replay.run = "replay";
-    let claim = world.store.claim(replay.clone()).await.unwrap();
+    let claim = world.claim_of(replay.clone()).await.unwrap();
     assert!(claim.fresh);
     let replay = claim.owner(&replay);
     let mut other = claiming("process-1", 0);
     other.handler = "other";
-    let claim = world.store.claim(other.clone()).await.unwrap();
+    let claim = world.claim_of(other.clone()).await.unwrap();
     assert!(claim.fresh);
     for owner in [live, replay, claim.owner(&other)] {
         world.put_done(&owner, vec![row(1, Origin::Stream, done())]).await;
@@ -143,7 +143,7 @@ fn lanes_done(attempt: u32) -> lanes::Change<std::sync::Arc<store::Report>> {
 async fn a_released_shard_is_clean_and_claimed_again_with_the_next_epoch() {
     let world = World::new().await;
     let owner = world.own().await;
-    world.mark(&owner, &[1, 2]).await;
+    world.mark(&owner, &[1, 2]).await.written().await;
     world.mark_alone(&owner, 2).await.unwrap();
     world.release(&owner).await.unwrap();
     assert!(world.books().await.unwrap()[0].clean);
@@ -159,10 +159,39 @@ async fn a_released_shard_is_clean_and_claimed_again_with_the_next_epoch() {
 async fn a_progress_that_cannot_be_understood_is_refused_in_words_and_hurts_no_other() {
     let world = World::new().await;
     world.own().await;
-    sqlx::query("update progress set ranges = 'x'").execute(&mut world.raw().await).await.unwrap();
+    world.execute("update progress set ranges = 'x'").await;
+    world.live_as("b").await;
     let (broken, other) = tokio::join!(world.store.claim(claiming("b", 0)), world.store.claim(claiming("b", 1)));
     let error = broken.unwrap_err();
     assert!(matches!(error, Error::Invalid { what: "ranges", .. }), "{error:?}");
     assert_eq!(error.to_string(), "cannot claim a shard: the store holds ranges that cannot be understood");
     assert!(other.unwrap().fresh);
+}
+
+#[tokio::test]
+async fn every_call_can_be_spawned() {
+    let world = World::new().await;
+    let store = world.store.clone();
+    tokio::spawn(async move {
+        store.look_up(HANDLER, store::LIVE, &[]).await.unwrap();
+        store.load(HANDLER, store::LIVE, 0, "room", 0, 1).await.unwrap();
+        store.dead_list(&store::DeadFilter::default()).await.unwrap();
+        store.dead_get(HANDLER, "EV_1").await.unwrap();
+        store.dead_event(HANDLER, "EV_1").await.unwrap();
+        store.outbox_waiting(0, 1).await.unwrap();
+        store.counts().await.unwrap();
+        store.outcomes(&[]).await.unwrap();
+        store.beat(&super::world::member("process-1")).await.unwrap();
+        let owner = owner_of(&store.claim(claiming("process-1", 0)).await.unwrap().claimed);
+        store.mark(&owner, &[1]).await.written().await;
+        store.mark_alone(&owner, 1).await.unwrap();
+        store.commit(&owner, commit(&owner, progress(1), vec![row(1, Origin::Stream, done())])).await;
+        store.outbox_sending(&[], 1).await.unwrap();
+        store.outbox_sent(&[]).await.unwrap();
+        store.reset_progress(&owner, &stream(), "why").await.unwrap();
+        store.release(&owner).await.unwrap();
+        store.leave("process-1").await.unwrap();
+    })
+    .await
+    .unwrap();
 }

@@ -1,12 +1,15 @@
 //! A stream that was wiped or restored: its sequences mean other events now (rule 6 of the runner's core).
 
 use lanes::{Progress, Seq};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use crate::{ledger::State, scope::Scope, sheet::Sheet};
-
-/// Events of a stream that is gone are numbered from here on, far from any sequence that a stream will reach.
-const BEYOND: Seq = 1 << 62;
+use super::{Bind as _, sheet::JsonSheet};
+use crate::{
+    fields::Fields as _,
+    ledger::{BEYOND, State},
+    scope::Scope,
+    sheet::{Line as _, Sheet as _},
+};
 
 /// Begins again before `first_seq`: clears what the old sequences meant, and numbers events that are parked or dead
 /// anew, in their order, so that they cannot be taken for new ones. The ledger keeps what is handled from running
@@ -67,14 +70,14 @@ async fn number_anew(conn: &mut SqliteConnection, scope: &Scope) -> Result<(), s
     // Above all numbers in use, so that no two meet while they change.
     let mut next = BEYOND;
     for row in &rows {
-        next = next.max(row.try_get::<i64, _>("seq")?.cast_unsigned().saturating_add(1));
+        next = next.max(row.nat("seq")?.saturating_add(1));
     }
     for sql in RENUMBER {
-        let mut sheet = Sheet::default();
+        let mut sheet = JsonSheet::default();
         let mut seq = next;
         for row in &rows {
             let (project, created, id): (String, i64, String) =
-                (row.try_get("project")?, row.try_get("created")?, row.try_get("event_id")?);
+                (row.text("project")?, row.int("created")?, row.text("event_id")?);
             sheet.row().nat(seq).text(&project).int(created).text(&id);
             seq = seq.saturating_add(1);
         }

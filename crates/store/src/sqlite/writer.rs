@@ -10,11 +10,10 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOp
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{error, warn};
 
+use super::{lock::Lock, names::Names};
 use crate::{
     Error,
     error::{Chain, Failure, is_of_database},
-    lock::Lock,
-    names::Names,
     scope::{Owner, Scope, now},
 };
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanes::Origin;
 use store::{Sending, Sent};
 
-use crate::world::{World, claiming, done, done_with, effect, failed, report, row, row_of};
+use super::world::{World, claiming, done, done_with, effect, failed, report, row, row_of};
 
 #[tokio::test]
 async fn effects_wait_in_commit_order_with_ids_that_never_change() {
@@ -39,7 +39,7 @@ async fn a_replay_has_ids_of_its_own() {
     let world = World::new().await;
     let mut claiming = claiming("process-1", 0);
     claiming.run = "again";
-    let owner = world.store.claim(claiming.clone()).await.unwrap().owner(&claiming);
+    let owner = world.claim_of(claiming.clone()).await.unwrap().owner(&claiming);
     let change = done_with(vec![effect("a", "1")]);
     world.put_done(&owner, vec![row_of(1, "EV/ 1", Origin::Stream, change)]).await;
     assert_eq!(world.outbox_waiting(0, 1).await.unwrap()[0].msg_id, "default/billing/EV%2F%201/again/0");
@@ -50,7 +50,7 @@ async fn effects_of_an_attempt_that_failed_are_dropped() {
     let world = World::new().await;
     let owner = world.own().await;
     let with_effects = store::Report { effects: Arc::from([effect("a", "1")]), ..report("retry") };
-    let change = lanes::Change::Failed { attempts: crate::world::attempts(1), report: Arc::new(with_effects) };
+    let change = lanes::Change::Failed { attempts: super::world::attempts(1), report: Arc::new(with_effects) };
     world.put_done(&owner, vec![row(1, Origin::Stream, change), row(2, Origin::Stream, failed(1))]).await;
     assert!(world.outbox_waiting(0, 10).await.unwrap().is_empty());
 }
@@ -69,6 +69,7 @@ async fn what_is_noted_of_a_send_outlives_the_process() {
     world.outbox_failed(&[(ids[1], "no stream takes it".into())]).await.unwrap();
     world.outbox_unanswered(&[(ids[2], "timed out".into())]).await.unwrap();
     let world = world.restart().await;
+    world.live_as("process-1").await;
     let rows = world.outbox_waiting(0, 10).await.unwrap();
     let sent = Some(Sent { at_ms: 1000, stream: "ORDERS".into(), last_seq: 17 });
     let told: Vec<_> = rows.iter().map(|row| (row.id, row.tries, row.sent.clone(), row.error.as_deref())).collect();
@@ -98,6 +99,8 @@ async fn the_sender_is_woken_by_a_commit_with_effects_and_at_the_start() {
     let world = World::new().await;
     let owner = world.own().await;
     let notify = world.outbox_notify();
+    // A claim may have brought messages of its own.
+    Box::pin(notify.notified()).as_mut().enable();
     world.put_done(&owner, vec![row(1, Origin::Stream, done())]).await;
     let mut woken = Box::pin(notify.notified());
     assert!(!woken.as_mut().enable(), "a commit without effects wakes nobody");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanes::{AttemptState, Cause, Change, CommitReply, Crash, LaneChange, Origin};
 use store::{DeadFilter, LIVE, OutboxRow};
 
-use crate::world::{
+use super::world::{
     HANDLER, World, attempts, commit, died, done, event, failed, identity, progress, report, row, row_of, sent_back,
     waiting,
 };
