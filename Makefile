@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast tools plugins build lint deny fmt
+.PHONY: help run test test-fast e2e-livekit tools plugins build lint deny fmt fuzz
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -8,7 +8,7 @@ ARGS ?=
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 help: ## This list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## Build everything and start `roomwire up --demo $(ARGS)`
 	@nats=$$(scripts/tools) && scripts/plugins ready-made && \
@@ -21,6 +21,9 @@ test: ## Run every check and every test
 
 test-fast: ## Run the checks and tests of the pure crates alone
 	@scripts/test fast
+
+e2e-livekit: ## Play a scenario on a real livekit-server: make e2e-livekit LIVEKIT_SERVER=path
+	@LIVEKIT_SERVER='$(LIVEKIT_SERVER)' scripts/e2e-livekit
 
 tools: ## Install what is missing: the wasm target, nats-server
 	@scripts/tools
@@ -39,3 +42,9 @@ deny: ## Check licences, sources and advisories of the dependencies
 
 fmt: ## Format all code
 	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml
+
+TARGET ?= all
+SECONDS ?= 60
+
+fuzz: ## Fuzz a TARGET (or all) for SECONDS each, with nightly Rust
+	@scripts/fuzz $(TARGET) $(SECONDS)

@@ -1,23 +1,32 @@
 //! Reads the body of a request within limits of size, time and memory.
 
+mod incoming;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use event::quarantine::BEGINNING;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
+use service::config::ReceiverLimits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::outcome::Fault;
+use crate::places::Places;
+pub(crate) use incoming::Incoming;
 
 /// Memory is counted in pieces of this size.
 const PIECE: usize = 1024;
+/// How many connections may be sent away for one request that finds no memory, and how long it waits for that of each.
+const SENT_AWAY: usize = 32;
+const FREED_WITHIN: Duration = Duration::from_millis(20);
 /// How long the rest of a refused body is read and thrown away, so that its sender sees the answer.
 const DISCARD_FOR: Duration = Duration::from_secs(2);
 
-/// Reads bodies. All that are held at a time share one budget of memory, whatever the number of connections.
+/// Reads bodies. All requests that are not answered yet share one budget of memory (`receiver.limits.memory`), whatever the
+/// number of connections: for their headers, their bodies, and what it costs to have them.
 #[derive(Debug)]
 pub(crate) struct Bodies {
     max_body: usize,
@@ -30,7 +39,7 @@ pub(crate) struct Bodies {
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
-    _memory: Option<OwnedSemaphorePermit>,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no whole body.
@@ -43,9 +52,10 @@ pub(crate) enum NotRead {
 }
 
 impl Bodies {
-    pub(crate) fn new(max_body: usize, timeout: Duration) -> Bodies {
-        let budget = max_body.saturating_mul(16).max(64 << 20);
-        Bodies { max_body, timeout, budget, memory: Arc::new(Semaphore::new(budget / PIECE)) }
+    pub(crate) fn new(max_body: usize, limits: &ReceiverLimits) -> Bodies {
+        let pieces = (limits.memory / PIECE).min(Semaphore::MAX_PERMITS);
+        let memory = Arc::new(Semaphore::new(pieces));
+        Bodies { max_body, timeout: limits.body_timeout, budget: limits.memory, memory }
     }
 
     /// The whole body, or why there is none.
@@ -53,6 +63,10 @@ impl Bodies {
         let announced = incoming.size_hint().exact();
         let announced_too_large = announced.is_some_and(|bytes| bytes > self.max_body as u64);
         let mut held = Held::default();
+        if !self.pay(&mut held, incoming.overhead(), incoming.places()).await {
+            self.discard(incoming);
+            return Err(NotRead::Fault(Fault::Memory { limit: self.budget }));
+        }
         // A sender that waits for `100 Continue` has sent nothing yet.
         if announced_too_large && expects_continue {
             return Err(NotRead::TooLarge { announced, beginning: held.beginning() });
@@ -66,10 +80,12 @@ impl Bodies {
                     let room = limit - held.len();
                     let over = data.len() > room;
                     data.truncate(room);
-                    if !held.add(data, &self.memory) {
+                    let all_of_it = incoming.is_end_stream() && incoming.owns_its_buffers();
+                    if !self.pay(&mut held, data.len(), incoming.places()).await {
                         self.discard(incoming);
                         return Err(NotRead::Fault(Fault::Memory { limit: self.budget }));
                     }
+                    held.add(data, all_of_it);
                     if over {
                         self.discard(incoming);
                         let announced = announced.filter(|_| announced_too_large);
@@ -90,9 +106,32 @@ impl Bodies {
         }
     }
 
+    /// Takes so many bytes from the budget. When they are not there, others who are still sending make room, whoever has
+    /// been at it longest first: bodies arrive within milliseconds unless somebody means harm.
+    async fn pay(&self, held: &mut Held, bytes: usize, places: &Places) -> bool {
+        let more = held.lacks(bytes);
+        if let Ok(permit) = self.memory.clone().try_acquire_many_owned(more) {
+            held.paid(bytes, permit);
+            return true;
+        }
+        for _ in 0..SENT_AWAY {
+            let freed = places.free_memory();
+            let paid = tokio::time::timeout(FREED_WITHIN, self.memory.clone().acquire_many_owned(more)).await;
+            if let Ok(Ok(permit)) = paid {
+                held.paid(bytes, permit);
+                return true;
+            }
+            if !freed {
+                break;
+            }
+        }
+        false
+    }
+
     /// Closing a connection on which the sender still writes can destroy the answer on its way. So what comes is read for a
     /// while, up to the size of a body, after the answer was given.
-    fn discard(&self, mut incoming: Incoming) {
+    fn discard(&self, incoming: Incoming) {
+        let mut incoming = incoming.unwatched();
         let mut left = self.max_body.max(1 << 20);
         tokio::spawn(tokio::time::timeout(DISCARD_FOR, async move {
             while let Some(Ok(frame)) = incoming.frame().await {
@@ -105,12 +144,15 @@ impl Bodies {
     }
 }
 
-/// What has arrived of a body: most are one piece, which then is not copied.
+/// What has arrived of a body: most are one piece, which then is not copied. A piece that more is to follow is copied, or
+/// a few bytes would keep the whole buffer that they were read into.
 #[derive(Default)]
 struct Held {
     first: Bytes,
     rest: BytesMut,
     memory: Option<OwnedSemaphorePermit>,
+    /// Bytes that are paid for, and the pieces that they came to.
+    bytes: usize,
     pieces: usize,
 }
 
@@ -119,40 +161,40 @@ impl Held {
         self.first.len() + self.rest.len()
     }
 
-    /// Adds what came; false when there is no memory for it.
-    fn add(&mut self, data: Bytes, memory: &Arc<Semaphore>) -> bool {
-        let pieces = (self.len() + data.len()).div_ceil(PIECE);
-        let more = u32::try_from(pieces.saturating_sub(self.pieces)).unwrap_or(u32::MAX);
-        let Ok(permit) = memory.clone().try_acquire_many_owned(more) else { return false };
+    /// How many pieces are to be paid for so many bytes more.
+    fn lacks(&self, bytes: usize) -> u32 {
+        let pieces = (self.bytes + bytes).div_ceil(PIECE);
+        u32::try_from(pieces.saturating_sub(self.pieces)).unwrap_or(u32::MAX)
+    }
+
+    /// So many bytes more are paid for.
+    fn paid(&mut self, bytes: usize, permit: OwnedSemaphorePermit) {
+        self.pieces += permit.num_permits();
+        self.bytes += bytes;
         match &mut self.memory {
             Some(held) => held.merge(permit),
             None => self.memory = Some(permit),
         }
-        self.pieces = pieces;
-        if self.first.is_empty() {
+    }
+
+    /// Adds what came, or `all_of_it`.
+    fn add(&mut self, data: Bytes, all_of_it: bool) {
+        if all_of_it && self.len() == 0 {
             self.first = data;
         } else {
             self.rest.extend_from_slice(&data);
         }
-        true
     }
 
     /// No more than is kept of a body that is too large.
     fn beginning(self) -> Body {
-        let Body { bytes, .. } = self.whole();
-        Body { bytes: Bytes::copy_from_slice(bytes.get(..BEGINNING).unwrap_or(&bytes)), _memory: None }
+        let Body { bytes, memory } = self.whole();
+        Body { bytes: Bytes::copy_from_slice(bytes.get(..BEGINNING).unwrap_or(&bytes)), memory }
     }
 
     fn whole(self) -> Body {
-        let bytes = if self.rest.is_empty() {
-            self.first
-        } else {
-            let mut whole = BytesMut::with_capacity(self.first.len() + self.rest.len());
-            whole.extend_from_slice(&self.first);
-            whole.extend_from_slice(&self.rest);
-            whole.freeze()
-        };
-        Body { bytes, _memory: self.memory }
+        let bytes = if self.rest.is_empty() { self.first } else { self.rest.freeze() };
+        Body { bytes, memory: self.memory }
     }
 }
 
@@ -160,27 +202,65 @@ impl Held {
 mod tests {
     use super::*;
 
-    #[test]
-    fn bodies_share_one_budget_and_give_it_back() {
-        let memory = Arc::new(Semaphore::new(4));
-        let mut first = Held::default();
-        assert!(first.add(Bytes::from(vec![1; PIECE]), &memory) && first.add(Bytes::from(vec![2; PIECE]), &memory));
-        let mut second = Held::default();
-        assert!(!second.add(Bytes::from(vec![3; 3 * PIECE]), &memory), "there is room for two pieces");
-        assert!(second.add(Bytes::from(vec![3; 2 * PIECE]), &memory));
+    fn bodies(pieces: usize) -> Bodies {
+        Bodies::new(1 << 20, &ReceiverLimits { memory: pieces * PIECE, ..ReceiverLimits::default() })
+    }
+
+    async fn pays(bodies: &Bodies, held: &mut Held, bytes: usize) -> bool {
+        bodies.pay(held, bytes, &Places::new(9)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_share_one_budget_and_give_it_back() {
+        let bodies = bodies(4);
+        let (mut first, mut second) = (Held::default(), Held::default());
+        assert!(pays(&bodies, &mut first, PIECE).await && pays(&bodies, &mut first, PIECE).await);
+        assert!(!pays(&bodies, &mut second, 3 * PIECE).await, "there is room for two pieces");
+        assert!(pays(&bodies, &mut second, 2 * PIECE).await);
+        assert_eq!(bodies.memory.available_permits(), 0);
         let body = first.whole();
-        assert_eq!(body.bytes, [vec![1; PIECE], vec![2; PIECE]].concat());
-        assert_eq!(memory.available_permits(), 0);
-        drop((body, second));
-        assert_eq!(memory.available_permits(), 4);
+        drop(second);
+        assert_eq!(bodies.memory.available_permits(), 2);
+        drop(body);
+        assert_eq!(bodies.memory.available_permits(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_pieces_count_for_what_they_are_together() {
+        let (bodies, mut held) = (bodies(1), Held::default());
+        for _ in 0..PIECE {
+            assert!(pays(&bodies, &mut held, 1).await);
+        }
+        assert!(!pays(&bodies, &mut held, 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_memory_who_has_been_sending_longest_makes_room() {
+        let (bodies, places) = (bodies(4), Places::new(9));
+        let slow = crate::activity::Activity::new();
+        let _place = places.take(&slow);
+        let request = slow.request();
+        let mut held = Held::default();
+        assert!(bodies.pay(&mut held, 4 * PIECE, &places).await);
+        let leaving = tokio::spawn(async move {
+            slow.sent_away().await;
+            drop((held, request));
+        });
+        assert!(bodies.pay(&mut Held::default(), PIECE, &places).await);
+        leaving.await.unwrap();
     }
 
     #[test]
-    fn small_pieces_count_for_what_they_are_together() {
-        let (memory, mut held) = (Arc::new(Semaphore::new(1)), Held::default());
-        for _ in 0..PIECE {
-            assert!(held.add(Bytes::from_static(b"x"), &memory));
-        }
-        assert!(!held.add(Bytes::from_static(b"x"), &memory));
+    fn only_a_body_that_is_one_piece_is_not_copied() {
+        let piece = Bytes::from(vec![7; 100]);
+        let mut held = Held::default();
+        held.add(piece.clone(), true);
+        assert_eq!(held.whole().bytes.as_ptr(), piece.as_ptr());
+        let mut held = Held::default();
+        held.add(piece.slice(..50), false);
+        held.add(piece.slice(50..), true);
+        let whole = held.whole().bytes;
+        assert_eq!(whole, piece);
+        assert_ne!(whole.as_ptr(), piece.as_ptr());
     }
 }

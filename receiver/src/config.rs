@@ -1,9 +1,11 @@
 //! What a receiver needs to know.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use event::Project;
 use event::topology::StreamsConfig;
+use service::certificate::Certificate;
 use service::config::{QuarantineSection, ReceiverLimits, ReceiverSection, SpoolSection};
 use service::keys::Keyring;
 
@@ -25,8 +27,8 @@ pub struct Config {
     pub drain: Duration,
     /// Limits against floods.
     pub limits: ReceiverLimits,
-    /// How long a connection may stay open without a request. LiveKit closes its own after 90 s.
-    pub idle_timeout: Duration,
+    /// What HTTPS is served with; `None` serves plain HTTP. It may be replaced at any time.
+    pub certificate: Option<Certificate>,
     /// Where events wait that JetStream does not take; without it LiveKit is answered 503 then.
     pub spool: Option<SpoolSection>,
     /// The event streams.
@@ -44,11 +46,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// What a configuration file says, with its secrets resolved and the path of its spool.
+    /// What a configuration file says, with its secrets resolved and the path of its spool, over plain HTTP.
     #[must_use]
     pub fn new(config: &service::config::Config, keys: impl Into<Keyring>, spool: Option<SpoolSection>) -> Config {
-        let ReceiverSection { listen: _, paths, answer_within, max_body, leeway, drain, limits, spool: _, quarantine } =
-            config.receiver.clone();
+        let ReceiverSection {
+            listen: _,
+            paths,
+            answer_within,
+            max_body,
+            leeway,
+            drain,
+            limits,
+            spool: _,
+            quarantine,
+            tls: _,
+        } = config.receiver.clone();
         Config {
             paths,
             answer_within,
@@ -56,7 +68,7 @@ impl Config {
             leeway,
             drain,
             limits,
-            idle_timeout: Duration::from_mins(2),
+            certificate: None,
             spool,
             streams: config.topology(),
             project: Project::default(),
@@ -65,5 +77,18 @@ impl Config {
             privacy: Privacy::new(config.privacy.drop.iter().cloned()),
             clock: Clock::default(),
         }
+    }
+
+    /// The same with HTTPS, where there is a certificate.
+    #[must_use]
+    pub fn with_certificate(self, certificate: Option<Certificate>) -> Config {
+        Config { certificate, ..self }
+    }
+
+    /// The URL that webhooks are posted to when they arrive at `address`.
+    #[must_use]
+    pub fn webhook_url(&self, address: SocketAddr) -> String {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}{}", self.paths.first().map_or("/", String::as_str))
     }
 }

@@ -4,83 +4,134 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Empty;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::Watcher;
+use service::config::ReceiverLimits;
 use tokio::net::TcpStream;
+use tokio::pin;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::{Activity, Late, Watched};
-use crate::config::Config;
+use crate::body::Incoming;
 use crate::metrics::Counted;
+use crate::outcome::Outcome;
+use crate::places::Places;
+use crate::tls::{self, NoTls};
 use crate::webhook::Webhooks;
 
-/// Streams that one HTTP/2 connection may have open.
-const STREAMS: u32 = 256;
-/// A peer of HTTP/2 that does not answer a ping is gone.
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_WITHIN: Duration = Duration::from_secs(10);
+/// How connections are served: HTTP/1.1, or HTTP/2 by ALPN or prior knowledge.
+pub(crate) struct Connections {
+    pub(crate) webhooks: Arc<Webhooks>,
+    places: Places,
+    builder: auto::Builder<TokioExecutor>,
+    /// From then on each connection ends with the answers of the requests that it has.
+    pub(crate) draining: CancellationToken,
+    /// From then on there are none.
+    pub(crate) end_now: CancellationToken,
+}
 
-pub(crate) type Builder = auto::Builder<TokioExecutor>;
+impl Connections {
+    pub(crate) fn new(webhooks: Arc<Webhooks>, places: Places) -> Connections {
+        let builder = builder(&webhooks.config.limits);
+        let (draining, end_now) = (CancellationToken::new(), CancellationToken::new());
+        Connections { webhooks, places, builder, draining, end_now }
+    }
 
-/// How connections are served: HTTP/1.1, or HTTP/2 by prior knowledge.
-pub(crate) fn builder(config: &Config) -> Builder {
-    let limits = &config.limits;
-    let mut builder = Builder::new(TokioExecutor::new());
+    /// Serves a connection until it ends, is late or sent away, or everything ends now.
+    pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, activity: &Activity) {
+        let _counted = Counted::new(&self.webhooks.metrics.connections);
+        self.webhooks.metrics.accepted.inc();
+        // Answers are a few bytes that somebody waits for.
+        let _unsupported = stream.set_nodelay(true);
+        let reason = tokio::select! {
+            reason = self.talk(stream, peer, activity) => reason,
+            () = activity.sent_away() => Some("made_room"),
+            () = self.end_now.cancelled() => Some("stopped"),
+        };
+        if let Some(reason) = reason {
+            self.webhooks.metrics.closed(reason);
+            tracing::debug!(%peer, reason, "connection closed");
+        }
+    }
+
+    /// Why the connection was closed, unless it ended as it should.
+    async fn talk(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, activity: &Activity) -> Option<&'static str> {
+        let config = &self.webhooks.config;
+        let limits = &config.limits;
+        let stream = tokio::select! {
+            stream = tls::accept(stream, config.certificate.as_ref(), limits.tls_timeout) => match stream {
+                Ok(stream) => stream,
+                Err(NoTls::Slow) => return Some("slow_tls"),
+                Err(NoTls::Failed(error)) => {
+                    tracing::debug!(%peer, %error, "no TLS handshake: is the sender's URL https://?");
+                    return Some("not_tls");
+                }
+            },
+            () = self.draining.cancelled() => return None,
+        };
+        let io = TokioIo::new(Watched::new(stream, activity.clone()));
+        let service = {
+            let (connections, activity) = (self.clone(), activity.clone());
+            service_fn(move |request| connections.clone().answer(request, peer, activity.clone()))
+        };
+        let connection = self.builder.serve_connection(io, service);
+        pin!(connection);
+        let rested = tokio::select! {
+            ended = connection.as_mut() => return ended.err().map(|error| reason(error.as_ref())),
+            late = activity.late(limits) => match late {
+                Late::Header => return Some("slow_header"),
+                Late::Reader => return Some("slow_reader"),
+                Late::Idle => true,
+            },
+            () = self.draining.cancelled() => false,
+        };
+        // A request that is on its way right now is answered, or told by HTTP/2 that nobody will look at it.
+        connection.as_mut().graceful_shutdown();
+        if rested {
+            let _gone = tokio::time::timeout(limits.header_timeout, connection).await;
+        } else {
+            let _ended = connection.await;
+        }
+        None
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<hyper::body::Incoming>,
+        peer: SocketAddr,
+        activity: Activity,
+    ) -> Result<Response<Empty<Bytes>>, Infallible> {
+        let (_in_request, in_body) = activity.request();
+        // HTTP/1.1 with more is answered by the library.
+        if request.headers().len() > self.webhooks.config.limits.headers {
+            let outcome = Outcome::HeaderTooLarge;
+            self.webhooks.metrics.answered(&outcome);
+            return Ok(outcome.answer(request.version()));
+        }
+        Ok(self.webhooks.clone().answer(Incoming::watch(request, in_body, &self.places), peer).await)
+    }
+}
+
+fn builder(limits: &ReceiverLimits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().header_read_timeout(None).max_buf_size(limits.header_bytes).max_headers(limits.headers);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_WITHIN)
-        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(limits.http2_ping)
+        .keep_alive_timeout(limits.http2_ping_timeout)
+        .max_concurrent_streams(limits.http2_streams)
+        .initial_stream_window_size(limits.http2_window)
+        .initial_connection_window_size(limits.http2_window)
+        .max_pending_accept_reset_streams(limits.http2_resets)
+        .max_local_error_reset_streams(limits.http2_resets)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
-}
-
-/// Serves a connection until it ends, is late, or everything ends now.
-pub(crate) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    webhooks: Arc<Webhooks>,
-    builder: Arc<Builder>,
-    watcher: Watcher,
-    end_now: CancellationToken,
-) {
-    let _counted = Counted::new(&webhooks.metrics.connections);
-    // Answers are a few bytes that somebody waits for.
-    let _unsupported = stream.set_nodelay(true);
-    let activity = Activity::new();
-    let service = {
-        let (webhooks, activity) = (webhooks.clone(), activity.clone());
-        service_fn(move |request| {
-            let in_request = activity.request();
-            let answer = webhooks.clone().answer(request, peer);
-            async move {
-                let answer = answer.await;
-                drop(in_request);
-                Ok::<_, Infallible>(answer)
-            }
-        })
-    };
-    let io = TokioIo::new(Watched::new(stream, activity.clone()));
-    let connection = watcher.watch(builder.serve_connection(io, service).into_owned());
-    let reason = tokio::select! {
-        ended = connection => ended.err().map(|error| reason(error.as_ref())),
-        late = activity.late(webhooks.config.limits.header_timeout, webhooks.config.idle_timeout) => match late {
-            Late::Header => Some("slow_header"),
-            // Resting for long is nothing to be told.
-            Late::Idle => None,
-        },
-        () = end_now.cancelled() => Some("stopped"),
-    };
-    if let Some(reason) = reason {
-        webhooks.metrics.closed(reason);
-        tracing::debug!(%peer, reason, "connection closed");
-    }
 }
 
 /// The library answers what it cannot read itself (400, 431, or nothing) and reports it here.

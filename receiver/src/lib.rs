@@ -11,12 +11,14 @@ mod metrics;
 mod outcome;
 mod outgoing;
 mod patience;
+mod places;
 mod privacy;
 mod publish;
 mod quarantine;
 mod readiness;
 mod server;
 mod spool;
+mod tls;
 mod trace;
 mod webhook;
 

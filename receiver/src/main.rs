@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use service::admin::{Health, Metrics};
+use service::certificate::Certificate;
+use service::error::Chain;
 use service::nats::FirstConnect;
 use service::ready::Ready;
 use service::shutdown::Shutdown;
@@ -69,8 +71,10 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, receiver::Co
         file.nats.url.clone_from(&flags.nats);
     }
     let keys = file.livekit.resolve_keys(&service::config::process_env).map_err(|error| error.to_string())?;
+    let certificate = file.receiver.tls.as_ref().map(Certificate::load).transpose();
+    let certificate = certificate.map_err(|error| Chain(&error).to_string())?;
     let config = receiver::Config::new(&file, keys, file.receiver.spool.resolve(&flags.data, None));
-    Ok((file, config))
+    Ok((file, config.with_certificate(certificate)))
 }
 
 async fn start(flags: Flags, file: service::config::Config, config: receiver::Config) -> anyhow::Result<()> {
@@ -84,8 +88,7 @@ async fn start(flags: Flags, file: service::config::Config, config: receiver::Co
     let admin =
         service::listen::bind(flags.admin.unwrap_or(file.admin.listen), "the admin endpoint", "--admin").await?;
     let webhooks = service::listen::bind(flags.listen.unwrap_or(file.receiver.listen), "webhooks", "--listen").await?;
-    let path = config.paths.first().map_or("/", String::as_str);
-    let webhook = format!("http://{}{path}", webhooks.local_addr()?);
+    let webhook = config.webhook_url(webhooks.local_addr()?);
     tracing::info!(webhook, admin = %admin.local_addr()?, "listening");
     if let Some(path) = flags.ready_file {
         let nats = file.nats.url.clone().unwrap_or_else(|| service::config::defaults::NATS_URL.to_owned());
@@ -95,7 +98,7 @@ async fn start(flags: Flags, file: service::config::Config, config: receiver::Co
         tokio::spawn(async move {
             health.all_ready().await;
             if let Err(error) = service::ready::write(&path, &ready) {
-                tracing::error!(error = %service::error::Chain(&error), "cannot write the ready file");
+                tracing::error!(error = %Chain(&error), "cannot write the ready file");
             }
         });
     }
@@ -108,6 +111,9 @@ async fn start(flags: Flags, file: service::config::Config, config: receiver::Co
     // The admin endpoint outlives the receiver, so that a drain can be watched.
     tokio::spawn(service::admin::serve(admin, health.clone(), metrics.clone(), CancellationToken::new()));
     service::keys::keep_reloaded(&file, config.keys.clone(), &metrics, shutdown.token())?;
+    if let Some(certificate) = &config.certificate {
+        service::certificate::keep_reloaded(certificate, &metrics, shutdown.token())?;
+    }
     let connection = service::nats::connect(&file.nats, "roomwire-receiver", FirstConnect::Retry).await?;
     drop(starting);
     receiver::run(webhooks, connection, config, &health, &metrics, shutdown.token())

@@ -50,6 +50,7 @@ pub(crate) struct ReceiverMetrics {
     pub(crate) publish_seconds: Histogram,
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
+    pub(crate) accepted: Counter,
 }
 
 impl ReceiverMetrics {
@@ -63,10 +64,11 @@ impl ReceiverMetrics {
             publish_seconds: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            accepted: Counter::default(),
         };
         let ReceiverMetrics { requests, duplicates, closed, publish_seconds, in_flight, connections, .. } =
             metrics.clone();
-        let ReceiverMetrics { quarantined, not_quarantined, .. } = metrics.clone();
+        let ReceiverMetrics { quarantined, not_quarantined, accepted, .. } = metrics.clone();
         let receiver = registry.sub_registry_with_prefix("receiver");
         receiver.register("requests", "Requests answered, by status and reason", requests);
         receiver.register("duplicates", "Events that JetStream had already", duplicates);
@@ -88,6 +90,7 @@ impl ReceiverMetrics {
         );
         receiver.register("in_flight", "Events that wait for JetStream", in_flight);
         receiver.register("connections", "Open connections", connections);
+        receiver.register("connections_accepted", "Connections that were served, open or not", accepted);
         metrics
     }
 

@@ -25,6 +25,8 @@ pub enum Outcome {
     WrongPath,
     /// Not a POST.
     WrongMethod,
+    /// More header fields than `receiver.limits.headers`.
+    HeaderTooLarge,
 }
 
 /// Why an event that may be good was not stored. All of this is ours to repair, so the answer is always 503.
@@ -95,8 +97,8 @@ pub enum Fault {
         /// How long both had.
         within: Duration,
     },
-    /// The bodies that are held in memory leave no room.
-    #[error("the bodies of other requests fill the {limit} bytes that are kept for them")]
+    /// The requests that are held in memory leave no room.
+    #[error("other requests fill the {limit} bytes that are kept for them (receiver.limits.memory)")]
     Memory {
         /// The limit.
         limit: usize,
@@ -183,6 +185,7 @@ impl Outcome {
             Outcome::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Outcome::WrongPath => StatusCode::NOT_FOUND,
             Outcome::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Outcome::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         }
     }
 
@@ -197,6 +200,7 @@ impl Outcome {
             Outcome::Unavailable(fault) => fault.reason(),
             Outcome::WrongPath => "wrong_path",
             Outcome::WrongMethod => "wrong_method",
+            Outcome::HeaderTooLarge => "header_too_large",
         }
     }
 

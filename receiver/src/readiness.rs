@@ -79,12 +79,14 @@ impl Readiness {
                     self.ready.send_replace(true);
                     self.component.ready();
                     // An error means that the connection is gone for good, which the next round sees.
-                    tokio::select! {
-                        _ended = state.wait_for(|state| *state != State::Connected) => {}
-                        () = self.missing.notified() => {
-                            tracing::warn!("a stream does not answer: looking whether it is there");
-                            tokio::time::sleep(AGAIN_AFTER).await;
-                        }
+                    let lost = async { drop(state.wait_for(|state| *state != State::Connected).await) };
+                    let missing = tokio::select! {
+                        () = lost => false,
+                        () = self.missing.notified() => true,
+                    };
+                    if missing {
+                        tracing::warn!("a stream does not answer: looking whether it is there");
+                        tokio::time::sleep(AGAIN_AFTER).await;
                     }
                 }
                 Err(Obstacle::Passing(words)) => {

@@ -4,14 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::server::graceful::GracefulShutdown;
+use service::open_files;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection;
+use crate::activity::Activity;
+use crate::connection::Connections;
+use crate::places::{Places, Seat};
 use crate::webhook::Webhooks;
 
 /// After an error of accepting (no file descriptors left) there is nothing to do but wait.
@@ -20,15 +23,18 @@ const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(50);
 const REFUSING: usize = 64;
 const REFUSE_WITHIN: Duration = Duration::from_millis(250);
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// How often it is told that all places are taken: a flood must not flood the log.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// Files beside the connections of senders: those of NATS, the spool, the admin endpoint, a runner in the same process.
+const OTHER_FILES: usize = 256;
 
 /// Serves until `stop`; then accepts nothing more, lets requests in flight finish, and returns, at the latest after
 /// `drain`.
 pub(crate) async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, stop: CancellationToken) {
-    let limit = webhooks.config.limits.connections;
-    let (places, refusing) = (Arc::new(Semaphore::new(limit)), Arc::new(Semaphore::new(REFUSING)));
-    let builder = Arc::new(connection::builder(&webhooks.config));
-    let (graceful, end_now, tasks) = (GracefulShutdown::new(), CancellationToken::new(), TaskTracker::new());
-    let mut full = false;
+    let limit = places(webhooks.config.limits.connections);
+    let (places, refusing) = (Places::new(limit), Arc::new(Semaphore::new(REFUSING)));
+    let (connections, tasks) = (Arc::new(Connections::new(webhooks.clone(), places.clone())), TaskTracker::new());
+    let mut told: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -41,25 +47,32 @@ pub(crate) async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, stop: 
                 continue;
             }
         };
-        if let Ok(place) = places.clone().try_acquire_owned() {
-            full = false;
-            let (webhooks, builder) = (webhooks.clone(), builder.clone());
-            let serving = connection::serve(stream, peer, webhooks, builder, graceful.watcher(), end_now.clone());
-            tasks.spawn(async move {
-                serving.await;
-                drop(place);
-            });
-        } else {
-            webhooks.metrics.closed("connections");
-            // Once for each time that the limit is reached: a flood must not flood the log.
-            if !std::mem::replace(&mut full, true) {
-                tracing::warn!(%peer, "refused: {limit} connections are open (receiver.limits.connections)");
-            }
-            if let Ok(place) = refusing.clone().try_acquire_owned() {
-                tokio::spawn(async move {
-                    let _either = tokio::time::timeout(REFUSE_WITHIN, refuse(stream)).await;
+        let activity = Activity::new();
+        let seat = places.take(&activity);
+        if !matches!(seat, Seat::Free(_)) && told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            told = Some(Instant::now());
+            tracing::warn!(%peer, "{limit} connections are open (receiver.limits.connections): those that have waited longest \
+                for their sender make room");
+        }
+        match seat {
+            Seat::Free(place) | Seat::MadeFree(place) => {
+                let connections = connections.clone();
+                tasks.spawn(async move {
+                    connections.serve(stream, peer, &activity).await;
                     drop(place);
                 });
+            }
+            Seat::None => {
+                webhooks.metrics.closed("connections");
+                // Without TLS at least; a handshake for this is not worth it.
+                if let Ok(place) = refusing.clone().try_acquire_owned()
+                    && webhooks.config.certificate.is_none()
+                {
+                    tokio::spawn(async move {
+                        let _either = tokio::time::timeout(REFUSE_WITHIN, refuse(stream)).await;
+                        drop(place);
+                    });
+                }
             }
         }
     }
@@ -68,7 +81,7 @@ pub(crate) async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, stop: 
     webhooks.storing.close();
     let drain = webhooks.config.drain;
     let drained = async {
-        graceful.shutdown().await;
+        connections.draining.cancel();
         tasks.wait().await;
         webhooks.storing.wait().await;
     };
@@ -79,7 +92,20 @@ pub(crate) async fn serve(listener: TcpListener, webhooks: Arc<Webhooks>, stop: 
             "not drained within {drain:?}, ending"
         );
     }
-    end_now.cancel();
+    connections.end_now.cancel();
+}
+
+/// How many connections there may be: as many as are wanted, and as this process may open files for.
+fn places(wanted: usize) -> usize {
+    let Some(files) = open_files::raise() else { return wanted };
+    let possible = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES).max(1);
+    if possible < wanted {
+        tracing::warn!(
+            "this process may open {files} files, so only {possible} connections and not {wanted} \
+             (receiver.limits.connections): raise the hard limit of open files (LimitNOFILE, ulimit -Hn)"
+        );
+    }
+    wanted.min(possible)
 }
 
 async fn not_accepted(webhooks: &Webhooks, error: &io::Error) {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use event::{EventId, OrderingKey};
 use http_body_util::Empty;
-use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderName, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
@@ -15,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Acceptor;
-use crate::body::{Bodies, Body, NotRead};
+use crate::body::{Bodies, Body, Incoming, NotRead};
 use crate::config::Config;
 use crate::judge::{Judged, Request as Judging, Rules, judge};
 use crate::metrics::ReceiverMetrics;
@@ -51,7 +50,7 @@ impl Webhooks {
         quarantine: Option<Quarantine>,
         metrics: Arc<ReceiverMetrics>,
     ) -> Webhooks {
-        let bodies = Bodies::new(config.max_body, config.limits.body_timeout);
+        let bodies = Bodies::new(config.max_body, &config.limits);
         Webhooks { config, metrics, acceptor, quarantine, bodies, storing: TaskTracker::new() }
     }
 

@@ -1,12 +1,12 @@
 //! What a runner needs to know, parsed: nothing below this file reads text.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use event::{HandlerName, Prefix};
-use lanes::{Bounds, OnDead, Order, Retry, Rules};
+use lanes::{Bounds, Breaker, OnDead, Order, Rate, Retry, Rules};
 use service::config::{self, Pattern, Problem, Start};
 
 use crate::engine::MAX_MEMORY;
@@ -23,6 +23,8 @@ pub struct Config {
     /// For how long events stay that every handler has settled.
     pub(crate) keep: Duration,
     pub(crate) drain: Duration,
+    pub(crate) secrets: config::SecretsSection,
+    pub(crate) livekit: config::LivekitSection,
     pub(crate) handlers: Vec<Handler>,
 }
 
@@ -37,7 +39,8 @@ pub(crate) struct Handler {
     pub(crate) rules: Rules,
     pub(crate) limits: CallLimits,
     pub(crate) config: BTreeMap<String, String>,
-    pub(crate) publish: Vec<String>,
+    pub(crate) secrets: Vec<String>,
+    pub(crate) allow: config::Allow,
 }
 
 impl Config {
@@ -65,6 +68,8 @@ impl Config {
             state_url,
             keep: file.streams.keep,
             drain: file.runner.drain,
+            secrets: file.secrets.clone(),
+            livekit: file.livekit.clone(),
             handlers,
         })
     }
@@ -92,15 +97,16 @@ impl Handler {
             on: handler.on.clone(),
             when,
             start: handler.start,
-            rules: rules(handler),
+            rules: rules(handler, file.topology().shards),
             limits: CallLimits { memory: handler.memory, timeout: handler.timeout },
             config: handler.config.clone(),
-            publish: handler.allow.publish.clone(),
+            secrets: handler.secrets.clone(),
+            allow: handler.allow.clone(),
         })
     }
 }
 
-fn rules(handler: &config::HandlerConfig) -> Rules {
+fn rules(handler: &config::HandlerConfig, shards: NonZeroU16) -> Rules {
     Rules {
         order: match handler.order {
             config::Order::Room => Order::Room,
@@ -112,12 +118,44 @@ fn rules(handler: &config::HandlerConfig) -> Rules {
         },
         concurrency: handler.concurrency,
         retry: retry(&handler.retry),
-        bounds: Bounds::default(),
+        breaker: handler.breaker.as_ref().map(|breaker| Breaker {
+            keys: breaker.keys,
+            initial_ms: ms(breaker.initial),
+            max_ms: ms(breaker.max),
+        }),
+        rate: handler.rate.map(|rate| Rate {
+            events: rate.events,
+            per_ms: ms(rate.per),
+            shards: sources(handler, shards),
+        }),
+        bounds: bounds(&handler.waiting),
     }
 }
 
+/// The shards that a handler reads: those of the events, and the dead letters as one more.
+fn sources(handler: &config::HandlerConfig, shards: NonZeroU16) -> NonZeroU16 {
+    let events = handler.on.iter().any(|pattern| !matches!(pattern, Pattern::DeadLetter));
+    match (events, handler.takes_dead_letters()) {
+        (true, true) => shards.saturating_add(1),
+        (true, false) => shards,
+        (false, _) => NonZeroU16::MIN,
+    }
+}
+
+fn bounds(waiting: &config::Waiting) -> Bounds {
+    Bounds {
+        events: waiting.events.get(),
+        bytes: waiting.bytes,
+        lane_events: waiting.room_events.get(),
+        park_after_ms: ms(waiting.park_after),
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn retry(retry: &config::Retry) -> Retry {
-    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let crash_attempts: NonZeroU32 = retry.crash_attempts;
     Retry {
         for_ms: ms(retry.for_),

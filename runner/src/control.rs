@@ -2,31 +2,24 @@
 //!
 //! Requests are JSON on `<prefix>.ctl.runner`; each answer has `"ok": true`, or `"ok": false` and an `error` in words.
 
+mod fingerprint;
+mod handlers;
+mod letters;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use lanes::Input;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service::error::Chain;
-use store::{DeadFilter, DeadSummary};
 use tokio_util::sync::CancellationToken;
 
+use self::letters::{Decision, Filter, Named};
 use crate::config::Handler;
 use crate::fleet::Handlers;
-use crate::handler::Message;
 use crate::shared::Shared;
-
-/// How long a redrive may take to be committed before the answer is given without it.
-const REDRIVEN_WITHIN: Duration = Duration::from_secs(10);
-
-/// How often the store is asked meanwhile.
-const REDRIVE_LOOK: Duration = Duration::from_millis(20);
-
-/// Dead letters that one request may redrive or list.
-const MAX_LETTERS: u32 = 10_000;
 
 /// The subject on which a runner answers.
 #[must_use]
@@ -41,19 +34,25 @@ enum Request {
     EventsStatus {
         ids: Vec<String>,
     },
-    DlqList {
-        handler: Option<String>,
-        limit: Option<u32>,
-    },
+    DlqList(Filter),
     DlqShow {
         handler: Option<String>,
         id: String,
     },
-    DlqRedrive {
+    /// On one event's letters, of one handler or of all, or on many that are named.
+    DlqDecide {
+        decision: Decision,
         handler: Option<String>,
         id: Option<String>,
         #[serde(default)]
-        all: bool,
+        letters: Vec<Named>,
+    },
+    HandlerList,
+    HandlerPause {
+        name: String,
+    },
+    HandlerResume {
+        name: String,
     },
 }
 
@@ -65,10 +64,14 @@ enum Refused {
     Store(#[source] store::Error),
     #[error("no handler `{0}` on this runner; `dlq list` names the handlers that have dead letters")]
     NoHandler(String),
-    #[error("no dead letter with id `{0}`; it may have been redriven already")]
+    #[error("no dead letter with id `{0}`; it may have been redriven or skipped already")]
     NotDead(String),
-    #[error("give an event id, or a handler and `all`")]
-    NothingNamed,
+    #[error("no handler is named `{0}`; `handler list` names them")]
+    UnknownHandler(String),
+    #[error("{0} letters are too many for one request; a request may name 500")]
+    TooMany(usize),
+    #[error("failed to write to the state store")]
+    Write(#[source] store::Error),
 }
 
 /// Answers requests.
@@ -113,18 +116,14 @@ impl Control {
                 Ok(json!({"ok": true, "handlers": names}))
             }
             Request::EventsStatus { ids } => self.status(&ids).await,
-            Request::DlqList { handler, limit } => {
-                let dead = self.list(handler, limit.unwrap_or(100)).await?;
-                Ok(json!({"ok": true, "dead": dead.iter().map(summary).collect::<Vec<_>>()}))
-            }
+            Request::DlqList(filter) => self.listed(filter).await,
             Request::DlqShow { handler, id } => self.show(handler, &id).await,
-            Request::DlqRedrive { handler, id, all } => self.redrive(handler, id, all).await,
+            Request::DlqDecide { decision, handler, id: Some(id), .. } => self.decide_on(decision, handler, &id).await,
+            Request::DlqDecide { decision, letters, .. } => self.decide(decision, &letters).await,
+            Request::HandlerList => self.handler_list().await,
+            Request::HandlerPause { name } => self.pause(&name).await,
+            Request::HandlerResume { name } => self.resume(&name).await,
         }
-    }
-
-    async fn list(&self, handler: Option<String>, limit: u32) -> Result<Vec<DeadSummary>, Refused> {
-        let filter = DeadFilter { handler, limit: Some(limit.min(MAX_LETTERS)), ..DeadFilter::default() };
-        self.shared.store.dead_list(&filter).await.map_err(Refused::Store)
     }
 
     /// What became of events, by handler.
@@ -136,117 +135,4 @@ impl Control {
         }
         Ok(json!({"ok": true, "events": events}))
     }
-
-    async fn handlers_with(&self, handler: Option<String>, id: &str) -> Result<Vec<String>, Refused> {
-        if let Some(handler) = handler {
-            return Ok(vec![handler]);
-        }
-        let mut names: Vec<String> = self
-            .list(None, MAX_LETTERS)
-            .await?
-            .into_iter()
-            .filter(|letter| &*letter.event_id == id)
-            .map(|letter| letter.handler.clone())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
-    }
-
-    async fn show(&self, handler: Option<String>, id: &str) -> Result<Value, Refused> {
-        let mut letters = Vec::new();
-        for handler in self.handlers_with(handler, id).await? {
-            if let Some(letter) = self.shared.store.dead_get(&handler, id).await.map_err(Refused::Store)? {
-                let mut value = summary(&letter.summary);
-                if let Some(object) = value.as_object_mut() {
-                    object.insert("project".to_owned(), json!(letter.summary.project));
-                    object.insert("received_at_ms".to_owned(), json!(letter.received_at_ms));
-                    object.insert("digest".to_owned(), json!(letter.digest));
-                    object.insert("headers".to_owned(), letter.headers.clone());
-                    object.insert("body".to_owned(), json!(String::from_utf8_lossy(&letter.body)));
-                    object.insert("history".to_owned(), letter.history.iter().map(attempt).collect());
-                }
-                letters.push(value);
-            }
-        }
-        if letters.is_empty() { Err(Refused::NotDead(id.to_owned())) } else { Ok(json!({"ok": true, "dead": letters})) }
-    }
-
-    async fn redrive(&self, handler: Option<String>, id: Option<String>, all: bool) -> Result<Value, Refused> {
-        let wanted: Vec<(String, String)> = match (handler, id, all) {
-            (handler, Some(id), false) => {
-                let handlers = self.handlers_with(handler, &id).await?;
-                if handlers.is_empty() {
-                    return Err(Refused::NotDead(id));
-                }
-                handlers.into_iter().map(|handler| (handler, id.clone())).collect()
-            }
-            (Some(handler), None, true) => {
-                let mut letters = self.list(Some(handler), MAX_LETTERS).await?;
-                letters.sort_by_key(|letter| (letter.shard, letter.seq));
-                letters.into_iter().map(|letter| (letter.handler.clone(), letter.event_id.clone())).collect()
-            }
-            _ => return Err(Refused::NothingNamed),
-        };
-        let mut deaths = Vec::with_capacity(wanted.len());
-        for (handler, id) in &wanted {
-            deaths.push(self.send_back(handler, id).await?);
-        }
-        let mut redriven = Vec::new();
-        for ((handler, id), death) in wanted.iter().zip(deaths) {
-            if self.is_back(handler, id, death).await? {
-                redriven.push(json!({"handler": handler, "id": id}));
-            }
-        }
-        Ok(json!({"ok": true, "redriven": redriven}))
-    }
-
-    /// Asks the handler to take a letter back, and returns which death of the event it is.
-    async fn send_back(&self, handler: &str, id: &str) -> Result<u32, Refused> {
-        let sender = self.handlers.sender(handler).ok_or_else(|| Refused::NoHandler(handler.to_owned()))?;
-        let letter = self.shared.store.dead_event(handler, id).await.map_err(Refused::Store)?;
-        let letter = letter.ok_or_else(|| Refused::NotDead(id.to_owned()))?;
-        let input = Input::Redrive {
-            shard: letter.shard,
-            key: letter.key,
-            seq: letter.seq,
-            identity: letter.identity,
-            bytes: letter.event.occupies(),
-            made: letter.made,
-            event: letter.event,
-        };
-        sender.send(Message::Input(input)).await.map_err(|_| Refused::NoHandler(handler.to_owned()))?;
-        Ok(letter.n)
-    }
-
-    /// Waits until this death is no longer the last word in the store. The event may have died again at once.
-    async fn is_back(&self, handler: &str, id: &str, death: u32) -> Result<bool, Refused> {
-        let back = async {
-            let last = || self.shared.store.dead_event(handler, id);
-            while last().await.map_err(Refused::Store)?.is_some_and(|letter| letter.n == death) {
-                tokio::time::sleep(REDRIVE_LOOK).await;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(REDRIVEN_WITHIN, back).await {
-            Ok(result) => result.map(|()| true),
-            Err(_) => Ok(false),
-        }
-    }
-}
-
-fn summary(letter: &DeadSummary) -> Value {
-    json!({
-        "handler": letter.handler, "id": letter.event_id, "kind": letter.kind, "key": letter.key,
-        "shard": letter.shard, "seq": letter.seq, "cause": letter.cause, "error": letter.message,
-        "attempts": letter.attempts, "first_at_ms": letter.first_at, "died_at_ms": letter.died_at, "held": letter.held,
-    })
-}
-
-fn attempt(row: &store::AttemptRow) -> Value {
-    json!({
-        "attempt": row.attempt, "started_at_ms": row.started_at, "duration_us": row.duration_us,
-        "outcome": row.outcome, "error": row.error, "backtrace": row.backtrace, "stderr": row.stderr,
-        "logs": row.logs, "digest": row.digest, "peak_memory": row.peak_memory,
-    })
 }

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// How often a running guest is asked to give its thread to others.
-pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(10);
+const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// Invocations that may exist at one time in the process, over all handlers. An exhausted pool is an error and not a
 /// wait, so a permit is taken before an instance is made.

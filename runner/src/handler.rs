@@ -6,6 +6,9 @@
 mod claim;
 mod deliver;
 mod run;
+mod stand;
+
+pub(crate) use self::stand::Stand;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +17,10 @@ use std::time::Duration;
 pub(crate) use claim::is_anchored;
 use lanes::{Command, CommitReply, Input, Shard};
 use service::admin::Component;
-use store::{Event, Hold, LIVE, Owner, Report};
-use tokio::sync::{Semaphore, mpsc};
+use store::{Event, Hold, LIVE, Owner, Report, Stop};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Handler;
@@ -28,6 +31,9 @@ use crate::shared::Shared;
 
 /// Reports that may wait for the task.
 const REPORTS: usize = 1_024;
+
+/// How often it is measured what is in hand.
+const MEASURE: Duration = Duration::from_secs(1);
 
 /// The wait before a failed call to the store is made again.
 const STORE_RETRY: Duration = Duration::from_millis(250);
@@ -55,6 +61,8 @@ pub(crate) enum Message {
     StreamChanged { shard: Shard, incarnation: u32 },
     /// A lease was given back.
     Released { shard: Shard },
+    /// An operator asks how it stands.
+    Stand(oneshot::Sender<Stand>),
 }
 
 /// What the task keeps of a shard that it owns.
@@ -147,12 +155,17 @@ impl Task {
 
     /// Runs until `shutdown`, then drains: what runs ends and is committed, leases are given back.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        self.recall().await;
         let mut draining = false;
+        let mut measure = tokio::time::interval(MEASURE);
+        measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wake = self.machine.next_wake().map(|at| self.clock.instant(at));
             tokio::select! {
                 Some(message) = self.inbox.recv() => self.receive(message, draining).await,
                 () = sleep_until(wake), if wake.is_some() => self.feed(Input::Tick).await,
+                // The machine walks all its lanes for this: not with every input.
+                _ = measure.tick() => self.shared.metrics.waiting(&self.config, &self.machine),
                 () = shutdown.cancelled(), if !draining => {
                     draining = true;
                     self.feed(Input::Drain).await;
@@ -221,6 +234,7 @@ impl Task {
                 self.standing.remove(shard);
                 self.shared.store.changed().notify_one();
             }
+            Message::Stand(reply) => drop(reply.send(self.stand())),
         }
     }
 
@@ -280,7 +294,6 @@ impl Task {
             self.carry_out(command).await;
         }
         self.let_in();
-        self.shared.metrics.waiting(&self.config.name, &self.machine);
     }
 
     /// Lets each shard's puller hand over one more chunk if the machine has room.
@@ -331,6 +344,7 @@ impl Task {
                     send(&reports, Message::Input(Input::Loaded { shard, load, key, events })).await;
                 });
             }
+            Command::Stopped { from, until } => self.keep_stop(Stop::Between(from, until)),
             Command::Release { shard } => {
                 if let Some(owned) = self.shards.get_mut(&shard) {
                     owned.stop_pulling();

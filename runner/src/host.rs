@@ -3,6 +3,8 @@
 //! Every import of the world is linked always, because some toolchains keep imports that a guest never uses; what is
 //! not granted is denied when it is called. No files, sockets or environment are given to any guest.
 
+mod calls;
+pub(crate) mod client;
 mod config;
 mod effects;
 mod http;
@@ -10,59 +12,87 @@ pub(crate) mod keyvalue;
 mod limits;
 mod livekit;
 mod logging;
+mod mask;
 mod output;
 mod secrets;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+pub(crate) use self::livekit::Api;
+pub(crate) use calls::{Calls, Lease};
+pub(crate) use client::{Client, Tls};
 pub(crate) use effects::Pending;
 pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
-pub(crate) use logging::{Level, LogLine};
+pub(crate) use logging::{Level, LogLine, Rate};
+pub(crate) use mask::Mask;
 pub(crate) use output::{HostLimit, Tail};
 
 use crate::bindings;
 use crate::plugin::Grants;
+
+/// What an invocation is for, as far as it is told to others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Occasion {
+    /// Project, handler and event, and the run of a replay: the same on each attempt.
+    pub(crate) identity: String,
+    /// The event's place in its trace.
+    pub(crate) traceparent: Option<String>,
+}
+
+/// The limits of one call.
+pub(crate) struct Budget {
+    /// Bytes of memory.
+    pub(crate) memory: u64,
+    /// From now to the end of the call.
+    pub(crate) timeout: Duration,
+    /// For how long the event is this runner's.
+    pub(crate) lease: Lease,
+}
 
 /// The data of one guest's store.
 pub(crate) struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
     http: wasmtime_wasi_http::WasiHttpCtx,
-    denied_http: http::Denied,
+    outgoing: http::Outgoing,
+    pub(crate) calls: Calls,
     pub(crate) limits: Limits,
     pub(crate) grants: Arc<Grants>,
     pub(crate) effects: Vec<Pending>,
     effect_bytes: usize,
     pub(crate) logs: logging::Log,
-    /// When the guest was last seen computing: tells a guest that computes from one that waits in a host call.
-    pub(crate) computed_at: Instant,
+    /// The guest stopped to let others compute, and not to wait for the host.
+    pub(crate) computing: Arc<AtomicBool>,
 }
 
 impl Host {
     /// A host for one call with the grants of its handler; what the guest writes to its standard streams ends in `out`
     /// and `err`.
-    pub(crate) fn new(grants: Arc<Grants>, memory: u64, out: &Tail, err: &Tail) -> Self {
+    pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, out: &Tail, err: &Tail) -> Self {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(out.clone()).stderr(err.clone()).max_random_size(64 << 10);
+        wasi.stdout(out.clone()).stderr(err.clone()).max_random_size(limits::RANDOM_BYTES);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits::HANDLES);
+        let mut http = wasmtime_wasi_http::WasiHttpCtx::new();
+        http.set_field_size_limit(http::FIELDS);
+        let calls = Calls::new(budget.timeout, budget.lease, grants.outgoing.clone());
         Self {
             wasi: wasi.build(),
-            table: {
-                let mut table = ResourceTable::new();
-                table.set_max_capacity(limits::HANDLES);
-                table
-            },
-            http: wasmtime_wasi_http::WasiHttpCtx::new(),
-            denied_http: http::Denied,
-            limits: Limits::new(memory),
+            table,
+            http,
+            outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), Arc::new(occasion)),
+            calls,
+            limits: Limits::new(budget.memory),
             grants,
             effects: Vec::new(),
             effect_bytes: 0,
             logs: logging::Log::default(),
-            computed_at: Instant::now(),
+            computing: Arc::default(),
         }
     }
 }
@@ -75,11 +105,7 @@ impl WasiView for Host {
 
 impl wasmtime_wasi_http::WasiHttpView for Host {
     fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
-        wasmtime_wasi_http::WasiHttpCtxView {
-            ctx: &mut self.http,
-            table: &mut self.table,
-            hooks: &mut self.denied_http,
-        }
+        wasmtime_wasi_http::WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
     }
 }
 

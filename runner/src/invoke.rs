@@ -1,27 +1,26 @@
 //! One invocation: a fresh store, the call under its limits, and what became of it.
 
+mod judge;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lanes::{Crash, Outcome};
+use lanes::Outcome;
 use store::{Effect, Report};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::Plugin;
 use crate::bindings::roomwire::plugin::event_types as wit;
-use crate::engine::{EPOCH_TICK, Engine};
-use crate::host::{Host, HostLimit, Limits, LogLine, Tail};
+use crate::engine::Engine;
+use crate::host::{Budget, Host, HostLimit, Lease, LogLine, Occasion, Tail};
 use crate::plugin::{Generation, Grants};
-
-/// A guest that computed within so many ticks before its time ran out was computing, not waiting for the host.
-const COMPUTING_TICKS: u32 = 5;
-
-/// Bytes of an error text that are kept.
-const ERROR_BYTES: usize = 16 << 10;
+use judge::{Judgement, judge};
 
 /// What an invocation left behind.
 pub(crate) struct Finished {
@@ -37,14 +36,18 @@ enum Broken {
     NoInstance(wasmtime::Error),
 }
 
-/// Calls the plugin's `handle` with an event.
-pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit::Event) -> Finished {
+/// Calls the plugin's `handle` with an event, which is this runner's for as long as `lease` says.
+pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit::Event, lease: Lease) -> Finished {
     let (started, started_at) = (Instant::now(), unix_ms());
-    let mut call = Call::new(engine, generation, generation.grants.clone()).await;
+    let occasion = occasion(&event);
+    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, lease).await;
     let result = call.handle(generation, event).await;
-    let (outcome, name, error, backtrace) = judge(result, &call.store.data().limits);
+    let Judgement { outcome, name, error, backtrace } = judge(result, call.store.data());
+    let grants = &generation.grants;
     let host = call.store.data_mut();
-    let logs = std::mem::take(&mut host.logs);
+    let mut logs = std::mem::take(&mut host.logs);
+    logs.lines
+        .extend(host.calls.take_notes().into_iter().map(|note| LogLine::of_host(grants.mask.apply(&note).into())));
     let settled = matches!(outcome, Outcome::Done | Outcome::Skipped);
     let effects = if settled { std::mem::take(&mut host.effects) } else { Vec::new() };
     let report = Report {
@@ -53,16 +56,34 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
         digest: generation.digest.clone(),
         peak_memory: host.limits.peak as u64,
         outcome: name.into(),
-        error: error.map(Into::into),
+        error: error.map(|error| grants.mask.apply(&error).into()),
         backtrace: backtrace.map(Into::into),
-        stderr: call.err.text().map(Into::into),
+        stderr: call.err.text(&grants.mask).map(Into::into),
         logs: log_text(&logs.lines, logs.dropped).map(Into::into),
         effects: effects
             .into_iter()
             .map(|effect| Effect { subject: effect.subject, headers: effect.headers, body: effect.body.into() })
             .collect(),
     };
-    Finished { outcome, report, logs: logs.lines }
+    Finished { outcome, report, logs: thinned(logs.lines, grants) }
+}
+
+/// What the runner's log gets of an invocation's lines.
+fn thinned(mut lines: Vec<LogLine>, grants: &Grants) -> Vec<LogLine> {
+    let granted = grants.logs.take(lines.len());
+    let over = lines.len() - granted;
+    lines.truncate(granted);
+    if over > 0 && granted > 0 {
+        lines.push(LogLine::of_host(format!(
+            "{over} more lines, over the handler's log rate; attempts' records have them"
+        )));
+    }
+    lines
+}
+
+fn occasion(event: &wit::Event) -> Occasion {
+    let attribute = |name: &str| event.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    Occasion { identity: attribute("idempotency-key").unwrap_or_default(), traceparent: attribute("traceparent") }
 }
 
 /// Calls the plugin's `check`: with the handler's config and no grants.
@@ -70,21 +91,20 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
 /// # Errors
 /// What the plugin said, or how it broke.
 pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<(), String> {
-    let grants = Grants { publish: Vec::new(), ..generation.grants.as_ref().clone() };
-    let mut call = Call::new(engine, generation, Arc::new(grants)).await;
+    let grants = Arc::new(generation.grants.of_check());
+    let mut call = Call::new(engine, generation, grants, Occasion::default(), Lease::default()).await;
     let result = call.check(generation).await;
-    let stderr = call.err.text();
+    let stderr = call.err.text(&call.store.data().grants.mask);
     match result {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(reason)) => Err(reason),
+        Ok(Err(reason)) => Err(judge::cut(reason)),
         Err(broken) => {
-            let (_, name, error, _) = judge(Err(broken), &call.store.data().limits);
-            let mut text = format!("`check` ended as {name}: {}", error.unwrap_or_default());
-            if let Some(stderr) = stderr {
-                text.push_str("; stderr: ");
-                text.push_str(stderr.trim_end());
-            }
-            Err(text)
+            let Judgement { name, error, backtrace, .. } = judge(Err(broken), call.store.data());
+            let more = |what: &str, text: Option<String>| {
+                text.map(|text| format!("; {what}: {}", text.trim_end())).unwrap_or_default()
+            };
+            let error = error.unwrap_or_default();
+            Err(format!("`check` ended as {name}: {error}{}{}", more("stderr", stderr), more("backtrace", backtrace)))
         }
     }
 }
@@ -98,15 +118,22 @@ struct Call {
 }
 
 impl Call {
-    async fn new(engine: &Engine, generation: &Generation, grants: Arc<Grants>) -> Self {
+    async fn new(
+        engine: &Engine,
+        generation: &Generation,
+        grants: Arc<Grants>,
+        occasion: Occasion,
+        lease: Lease,
+    ) -> Self {
         // The semaphore is never closed.
         let permit = engine.permits.clone().acquire_owned().await.ok();
         let (out, err) = (Tail::new("stdout"), Tail::new("stderr"));
-        let mut store = Store::new(&engine.wasm, Host::new(grants, generation.limits.memory, &out, &err));
+        let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease };
+        let mut store = Store::new(&engine.wasm, Host::new(grants, occasion, budget, &out, &err));
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut store| {
-            store.data_mut().computed_at = Instant::now();
+        store.epoch_deadline_callback(|store| {
+            store.data().computing.store(true, Ordering::Relaxed);
             Ok(UpdateDeadline::Yield(1))
         });
         store.set_hostcall_fuel(crate::host::HOSTCALL_BYTES);
@@ -119,29 +146,38 @@ impl Call {
         generation: &Generation,
         event: wit::Event,
     ) -> Result<Result<wit::Outcome, wit::Failure>, Broken> {
-        let limit = generation.limits.timeout;
+        let computing = self.store.data().computing.clone();
         let call = async {
             let plugin = generation.pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
             called(plugin.roomwire_plugin_handler().call_handle(&mut self.store, &event).await)
         };
-        let result = tokio::time::timeout(limit, call).await;
-        result.unwrap_or_else(|_| Err(self.timed_out()))
+        within(generation.limits.timeout, &computing, call).await
     }
 
     async fn check(&mut self, generation: &Generation) -> Result<Result<(), String>, Broken> {
-        let limit = generation.limits.timeout;
+        let computing = self.store.data().computing.clone();
         let call = async {
             let plugin: Plugin = generation.pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
             called(plugin.roomwire_plugin_handler().call_check(&mut self.store).await)
         };
-        let result = tokio::time::timeout(limit, call).await;
-        result.unwrap_or_else(|_| Err(self.timed_out()))
+        within(generation.limits.timeout, &computing, call).await
     }
+}
 
-    fn timed_out(&self) -> Broken {
-        let since = self.store.data().computed_at.elapsed();
-        Broken::TimedOut { computing: since < EPOCH_TICK * COMPUTING_TICKS }
-    }
+/// Gives a call its time. A guest that computes stops each time the engine's clock ticks, which sets `computing` as the
+/// last thing before the call is pending; one that is pending without that waits for the host.
+async fn within<T>(
+    limit: Duration,
+    computing: &AtomicBool,
+    call: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
+    let mut call = pin!(call);
+    let watched = poll_fn(|context| {
+        computing.store(false, Ordering::Relaxed);
+        call.as_mut().poll(context)
+    });
+    let result = tokio::time::timeout(limit, watched).await;
+    result.unwrap_or_else(|_| Err(Broken::TimedOut { computing: computing.load(Ordering::Relaxed) }))
 }
 
 fn called<T>(result: wasmtime::Result<T>) -> Result<T, Broken> {
@@ -155,66 +191,6 @@ fn no_instance(error: wasmtime::Error) -> Broken {
     } else {
         Broken::NoInstance(error)
     }
-}
-
-type Judgement = (Outcome, &'static str, Option<String>, Option<String>);
-
-/// The one table from what a guest did to what it means. The name goes into metrics and records.
-fn judge(result: Result<Result<wit::Outcome, wit::Failure>, Broken>, limits: &Limits) -> Judgement {
-    match result {
-        Ok(Ok(wit::Outcome::Done)) => (Outcome::Done, "done", None, None),
-        Ok(Ok(wit::Outcome::Skipped(why))) => (Outcome::Skipped, "skipped", Some(cut(why)), None),
-        Ok(Err(wit::Failure::Retry(hint))) => {
-            (Outcome::Retry { after_ms: hint.after_ms }, "retry", Some(cut(hint.reason)), None)
-        }
-        Ok(Err(wit::Failure::Permanent(why))) => (Outcome::Permanent, "permanent", Some(cut(why)), None),
-        Err(Broken::NoInstance(error)) if limits.denied => out_of_memory(&error),
-        Err(Broken::NoInstance(error)) => (Outcome::HostFailed, "host_failed", Some(cut(chain(&error))), None),
-        Err(Broken::TimedOut { computing: true }) => (
-            Outcome::Crash(Crash::Timeout),
-            "timeout",
-            Some("still computing when its `timeout` ran out".to_owned()),
-            None,
-        ),
-        Err(Broken::TimedOut { computing: false }) => (
-            Outcome::Retry { after_ms: None },
-            "timeout_waiting",
-            Some("still waiting for the host when its `timeout` ran out".to_owned()),
-            None,
-        ),
-        Err(Broken::Trap(error)) => trapped(&error, limits),
-    }
-}
-
-fn trapped(error: &wasmtime::Error, limits: &Limits) -> Judgement {
-    if let Some(limit) = error.downcast_ref::<HostLimit>() {
-        return (Outcome::Crash(Crash::HostLimit), "host_limit", Some(limit.to_string()), backtrace(error));
-    }
-    if limits.denied {
-        return out_of_memory(error);
-    }
-    (Outcome::Crash(Crash::Trap), "trap", Some(cut(error.root_cause().to_string())), backtrace(error))
-}
-
-fn out_of_memory(error: &wasmtime::Error) -> Judgement {
-    let text = format!("wanted more memory than its `memory`: {}", error.root_cause());
-    (Outcome::Crash(Crash::OutOfMemory), "out_of_memory", Some(cut(text)), backtrace(error))
-}
-
-fn backtrace(error: &wasmtime::Error) -> Option<String> {
-    error.downcast_ref::<wasmtime::WasmBacktrace>().map(|trace| cut(trace.to_string()))
-}
-
-fn chain(error: &wasmtime::Error) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > ERROR_BYTES {
-        let end = (0..=ERROR_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }
 
 fn log_text(lines: &[LogLine], dropped: u64) -> Option<String> {

@@ -28,6 +28,7 @@ pub mod when;
 pub use config::Config;
 pub use control::subject as control_subject;
 pub use engine::EngineError;
+pub use plugin::GranterError;
 pub use serve::{RunError, run};
 
 /// Arms the faults named in `FAILPOINTS`, for as long as the guard lives. For tests of what a dying process leaves.

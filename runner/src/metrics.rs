@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use event::HandlerName;
-use lanes::Shard;
+use lanes::{BreakerState, Shard};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use store::{Event, Report};
+
+use crate::config::Handler;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfHandler {
@@ -28,13 +30,53 @@ struct OfOutcome {
     outcome: String,
 }
 
+/// The outgoing requests of one handler.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    requests: Family<OfOutcome, Counter>,
+    handler: Arc<str>,
+}
+
+impl Outgoing {
+    /// A request was answered with this status.
+    pub(crate) fn answered(&self, status: u16) {
+        self.count(match status {
+            ..200 => "1xx",
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            500.. => "5xx",
+        });
+    }
+
+    /// A request had no answer, or no whole one.
+    pub(crate) fn failed(&self, outcome: &'static str) {
+        self.count(outcome);
+    }
+
+    fn count(&self, outcome: &'static str) {
+        let labels = OfOutcome { handler: self.handler.to_string(), outcome: outcome.to_owned() };
+        self.requests.get_or_create(&labels).inc();
+    }
+}
+
 /// The runner's metrics.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     invocations: Family<OfOutcome, Counter>,
     duration: Family<OfHandler, Histogram, fn() -> Histogram>,
     waiting: Family<OfHandler, Gauge>,
+    waiting_bound: Family<OfHandler, Gauge>,
+    waiting_bytes: Family<OfHandler, Gauge>,
+    waiting_bytes_bound: Family<OfHandler, Gauge>,
+    longest_room: Family<OfHandler, Gauge>,
+    longest_room_bound: Family<OfHandler, Gauge>,
+    parked_rooms: Family<OfHandler, Gauge>,
+    held_rooms: Family<OfHandler, Gauge>,
     running: Family<OfHandler, Gauge>,
+    paused: Family<OfHandler, Gauge>,
+    breaker: Family<OfHandler, Gauge>,
+    failing_rooms: Family<OfHandler, Gauge>,
     lag: Family<OfShard, Gauge>,
     unaccounted: Family<OfShard, Gauge>,
     parked: Family<OfHandler, Gauge>,
@@ -46,6 +88,7 @@ pub(crate) struct Metrics {
     trimmed: Counter,
     resets: Family<OfHandler, Counter>,
     activations: Family<OfOutcome, Counter>,
+    outgoing: Family<OfOutcome, Counter>,
 }
 
 fn durations() -> Histogram {
@@ -58,7 +101,17 @@ impl Metrics {
             invocations: Family::default(),
             duration: Family::new_with_constructor(durations),
             waiting: Family::default(),
+            waiting_bound: Family::default(),
+            waiting_bytes: Family::default(),
+            waiting_bytes_bound: Family::default(),
+            longest_room: Family::default(),
+            longest_room_bound: Family::default(),
+            parked_rooms: Family::default(),
+            held_rooms: Family::default(),
             running: Family::default(),
+            paused: Family::default(),
+            breaker: Family::default(),
+            failing_rooms: Family::default(),
             lag: Family::default(),
             unaccounted: Family::default(),
             parked: Family::default(),
@@ -70,12 +123,43 @@ impl Metrics {
             trimmed: Counter::default(),
             resets: Family::default(),
             activations: Family::default(),
+            outgoing: Family::default(),
         };
         metrics.register(|registry| {
             let runner = registry.sub_registry_with_prefix("runner");
             runner.register("invocations", "Attempts by how they ended", this.invocations.clone());
             runner.register("invocation_duration_seconds", "Time of one attempt", this.duration.clone());
             runner.register("events_waiting", "Events in memory that are not settled", this.waiting.clone());
+            for (name, help, family) in [
+                (
+                    "events_waiting_bound",
+                    "Events at which nothing more is pulled: `waiting.events`",
+                    &this.waiting_bound,
+                ),
+                ("bytes_waiting", "Bytes of the events in memory that are not settled", &this.waiting_bytes),
+                (
+                    "bytes_waiting_bound",
+                    "Bytes at which nothing more is pulled: `waiting.bytes`",
+                    &this.waiting_bytes_bound,
+                ),
+                ("longest_room_events", "Events in memory of the room that has most", &this.longest_room),
+                (
+                    "longest_room_events_bound",
+                    "Events at which a room waits in the state store: `waiting.room_events`",
+                    &this.longest_room_bound,
+                ),
+                ("parked_rooms", "Rooms with events that wait in the state store", &this.parked_rooms),
+                ("held_rooms", "Rooms that a dead letter holds until an operator decides", &this.held_rooms),
+                ("paused", "1: an operator has paused the handler", &this.paused),
+                ("breaker", "0: closed, 1: open, nothing is tried, 2: one event is tried", &this.breaker),
+                (
+                    "failing_rooms",
+                    "Rooms that failed since the last success, as the breaker counts",
+                    &this.failing_rooms,
+                ),
+            ] {
+                runner.register(name, help, family.clone());
+            }
             runner.register("events_running", "Invocations under way", this.running.clone());
             runner.register("lag_events", "Events in the stream that were not delivered yet", this.lag.clone());
             runner.register(
@@ -96,6 +180,11 @@ impl Metrics {
             );
             runner.register("stream_resets", "Streams found wiped or restored", this.resets.clone());
             runner.register("plugin_activations", "Plugin files taken or refused", this.activations.clone());
+            runner.register(
+                "outgoing_requests",
+                "Requests of handlers to others and to LiveKit's API, by the class of the answer or why there was none",
+                this.outgoing.clone(),
+            );
         });
         this
     }
@@ -107,11 +196,31 @@ impl Metrics {
         self.duration.get_or_create(&of(handler)).observe(seconds);
     }
 
-    pub(crate) fn waiting(&self, handler: &HandlerName, machine: &lanes::Handler<Arc<Event>, Arc<Report>>) {
-        let gauges = machine.gauges();
-        let labels = of(handler.as_str());
-        self.waiting.get_or_create(&labels).set(number(gauges.events));
-        self.running.get_or_create(&labels).set(number(gauges.running));
+    /// What a handler has in hand, what it may have, and how it stands at its gate.
+    pub(crate) fn waiting(&self, handler: &Handler, machine: &lanes::Handler<Arc<Event>, Arc<Report>>) {
+        let (gauges, gate, bounds) = (machine.gauges(), machine.gate(), &handler.rules.bounds);
+        let labels = of(handler.name.as_str());
+        let open = match gate.breaker {
+            BreakerState::Closed => 0,
+            BreakerState::Open => 1,
+            BreakerState::Probing => 2,
+        };
+        for (family, value) in [
+            (&self.waiting, number(gauges.events)),
+            (&self.waiting_bound, i64::from(bounds.events)),
+            (&self.waiting_bytes, number(gauges.bytes)),
+            (&self.waiting_bytes_bound, number(bounds.bytes)),
+            (&self.longest_room, number(gauges.longest_lane)),
+            (&self.longest_room_bound, i64::from(bounds.lane_events)),
+            (&self.parked_rooms, number(gauges.parked_lanes)),
+            (&self.held_rooms, number(gauges.held_lanes)),
+            (&self.running, number(gauges.running)),
+            (&self.paused, i64::from(gate.paused_since.is_some())),
+            (&self.breaker, open),
+            (&self.failing_rooms, i64::from(gate.failing_keys)),
+        ] {
+            family.get_or_create(&labels).set(value);
+        }
     }
 
     pub(crate) fn lag(&self, handler: &HandlerName, shard: Shard, pending: u64) {
@@ -134,6 +243,11 @@ impl Metrics {
     pub(crate) fn activated(&self, handler: &HandlerName, taken: bool) {
         let outcome = if taken { "taken" } else { "refused" }.to_owned();
         self.activations.get_or_create(&OfOutcome { handler: handler.to_string(), outcome }).inc();
+    }
+
+    /// Counts the outgoing requests of a handler.
+    pub(crate) fn outgoing(&self, handler: &HandlerName) -> Outgoing {
+        Outgoing { requests: self.outgoing.clone(), handler: handler.as_str().into() }
     }
 
     pub(crate) fn sent(&self, count: usize) {

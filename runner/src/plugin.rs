@@ -3,9 +3,12 @@
 //! A [`Generation`] never changes. A new file makes a new one; invocations that began on the old one end on it.
 
 pub(crate) mod activate;
+mod grants;
 pub(crate) mod watch;
 
-use std::collections::BTreeMap;
+pub use grants::GranterError;
+pub(crate) use grants::{Granter, Grants};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +16,6 @@ use arc_swap::ArcSwap;
 
 use crate::bindings::PluginPre;
 use crate::host::Host;
-
-/// What one handler's guest may do. Nothing is granted that is not in here.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Grants {
-    /// The handler's `config`.
-    pub(crate) config: BTreeMap<String, String>,
-    /// Subject patterns of `allow.publish`.
-    pub(crate) publish: Vec<String>,
-    /// Bytes of one message, headers included: what the server takes.
-    pub(crate) max_message: usize,
-}
 
 /// The limits of one invocation.
 #[derive(Clone, Copy, Debug)]

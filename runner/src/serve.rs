@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::plugin::activate::Activator;
 use crate::plugin::watch::Watched;
-use crate::plugin::{Grants, Plugin};
+use crate::plugin::{Granter, GranterError, Plugin};
 use crate::shared::Shared;
 use crate::trim::Trim;
 
@@ -56,6 +56,9 @@ pub enum RunError {
     /// The engine cannot be made.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A secret or a key that a handler is granted is not there.
+    #[error(transparent)]
+    Grants(#[from] GranterError),
     /// The host interfaces cannot be linked.
     #[error("failed to link the host interfaces")]
     Linker(#[source] wasmtime::Error),
@@ -97,6 +100,7 @@ async fn serve(
     let engine = Engine::new()?;
     let activator = Activator::new(engine.clone()).map_err(RunError::Linker)?;
     let max_message = connection.client.server_info().max_payload.saturating_sub(MESSAGE_ROOM);
+    let granter = Granter::new(&config, metrics.clone(), max_message)?;
     let shared = Arc::new(Shared {
         connection,
         js,
@@ -122,8 +126,7 @@ async fn serve(
     beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
     let mut serving = JoinSet::new();
     for config in configs.iter() {
-        let grants = Arc::new(Grants { config: config.config.clone(), publish: config.publish.clone(), max_message });
-        let watched = Watched::new(config.plugin.clone(), grants, config.limits);
+        let watched = Watched::new(config.plugin.clone(), Arc::new(granter.grants(config)), config.limits);
         let slot = Slot {
             shared: shared.clone(),
             config: config.clone(),

@@ -8,6 +8,7 @@ use service::telemetry;
 use crate::config::ConfigCommand;
 use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
+use crate::handler::HandlerCommand;
 use crate::nats_server::LaunchFlags;
 use crate::output::Format;
 use crate::quarantine::QuarantineCommand;
@@ -55,9 +56,12 @@ pub(crate) enum Command {
     /// Read the stored events
     #[command(subcommand)]
     Events(EventsCommand),
-    /// List, show and redrive dead letters
+    /// List dead letters, and decide what becomes of them
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// List, pause and resume handlers
+    #[command(subcommand)]
+    Handler(HandlerCommand),
     /// Look into a receiver's spool, or empty it when its receiver is gone
     #[command(subcommand)]
     Spool(SpoolCommand),

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use service::certificate::CertificateError;
 use service::config::{ConfigError, KeysError};
 use service::error::Chain;
 use service::exit;
@@ -26,8 +27,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let _ = writeln!(io::stderr(), "error: {}", Chain(error.as_ref()));
-    let blames_input =
-        error.chain().any(|cause| cause.is::<Usage>() || cause.is::<ConfigError>() || cause.is::<KeysError>());
+    let blames_input = error.chain().any(|cause| {
+        cause.is::<Usage>() || cause.is::<ConfigError>() || cause.is::<KeysError>() || cause.is::<CertificateError>()
+    });
     ExitCode::from(if blames_input { exit::USAGE } else { exit::FAILURE })
 }
 

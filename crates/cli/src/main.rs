@@ -7,6 +7,7 @@ mod demo;
 mod dlq;
 mod events;
 mod failure;
+mod handler;
 mod nats_server;
 mod output;
 mod progress;
@@ -53,6 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Config(command) => return config::run(&globals, &command),
             Command::Events(command) => events::run(&globals, command).await,
             Command::Dlq(command) => dlq::run(&globals, command).await,
+            Command::Handler(command) => handler::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
             Command::Sim(command) => return sim::run(&globals, command).await,

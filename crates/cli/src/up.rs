@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use service::admin::{Health, Metrics};
+use service::certificate::Certificate;
 use service::config::{Config, ConfigError, SpoolSection, process_env};
 use service::nats::{FirstConnect, connect};
 use service::ready::{self, Ready};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Globals;
 use crate::demo::{self, Demo};
+use crate::failure::Usage;
 use crate::output::Format;
 use crate::target;
 use data::DataFolder;
@@ -58,6 +60,11 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     let shutdown = Shutdown::on_signals()?;
     let mut config = target::config(globals)?;
     let keys = config.livekit.resolve_keys(&process_env)?;
+    let certificate = config.receiver.tls.as_ref().map(Certificate::load).transpose()?;
+    if certificate.is_some() && (flags.demo || flags.exit_after_demo) {
+        let words = "the demo sends over plain HTTP; remove `receiver.tls`, or start without the demo";
+        return Err(Usage(words.to_owned()).into());
+    }
     let state = config.state.under(&globals.data);
     // Checked before anything is started, and made again below when the address of NATS is known.
     runner_config(&config, &state)?;
@@ -71,7 +78,7 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
 
     let spool = config.receiver.spool.resolve(&globals.data, Some(&SpoolSection::default()));
     let started = Started {
-        receiver: receiver::Config::new(&config, keys, spool),
+        receiver: receiver::Config::new(&config, keys, spool).with_certificate(certificate),
         runner: runner_config(&config, &state)?,
         config,
         flags,
@@ -115,10 +122,9 @@ impl Listeners {
         })
     }
 
-    fn ready(&self, config: &Config, nats: String) -> std::io::Result<Ready> {
-        let path = config.receiver.paths.first().map_or("", String::as_str);
+    fn ready(&self, config: &receiver::Config, nats: String) -> std::io::Result<Ready> {
         Ok(Ready {
-            webhook: Some(format!("http://{}{path}", reachable(self.webhooks.local_addr()?))),
+            webhook: Some(config.webhook_url(reachable(self.webhooks.local_addr()?))),
             admin: Some(format!("http://{}", reachable(self.admin.local_addr()?))),
             nats,
             pid: std::process::id(),
@@ -157,11 +163,14 @@ impl Started {
     ) -> anyhow::Result<ExitCode> {
         let connection = connect(&self.config.nats, "roomwire-up", FirstConnect::Fail).await?;
         supply::prepare(&connection, &self.config, supervised).await?;
-        let ready = listeners.ready(&self.config, self.config.nats.url.clone().unwrap_or_default())?;
+        let ready = listeners.ready(&self.receiver, self.config.nats.url.clone().unwrap_or_default())?;
         let (health, metrics) = (Health::new(), Metrics::default());
         let admin_stop = CancellationToken::new();
         tokio::spawn(service::admin::serve(listeners.admin, health.clone(), metrics.clone(), admin_stop.clone()));
         service::keys::keep_reloaded(&self.config, self.receiver.keys.clone(), &metrics, shutdown.token())?;
+        if let Some(certificate) = &self.receiver.certificate {
+            service::certificate::keep_reloaded(certificate, &metrics, shutdown.token())?;
+        }
         let receiver_connection = connect(&self.config.nats, "roomwire-receiver", FirstConnect::Retry).await?;
         let mut parts = Parts::start(
             listeners.webhooks,

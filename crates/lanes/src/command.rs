@@ -51,6 +51,14 @@ pub enum Command<E, R> {
         /// At most so many.
         limit: u32,
     },
+    /// Keep for whoever comes after this machine: the breaker was open in this time. A longer time with the same
+    /// beginning replaces it. Trouble with it stops nothing.
+    Stopped {
+        /// Since when.
+        from: Millis,
+        /// Until when, up to now.
+        until: Millis,
+    },
     /// All of the shard's work is committed and nothing runs: give the lease back.
     Release {
         /// Which shard.

@@ -26,6 +26,32 @@ pub struct Gauges {
     pub mended_lanes: u64,
     /// Lanes that wait for an operator.
     pub held_lanes: u64,
+    /// Events in memory of the lane that has most.
+    pub longest_lane: u64,
+}
+
+/// How the gate stands that every start must pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateState {
+    /// Since when an operator keeps it shut.
+    pub paused_since: Option<Millis>,
+    /// The breaker.
+    pub breaker: BreakerState,
+    /// Since when the breaker keeps it shut.
+    pub open_since: Option<Millis>,
+    /// Keys of which an attempt failed since the last one that did not; no more than the breaker counts.
+    pub failing_keys: u32,
+}
+
+/// How a breaker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everything may run.
+    Closed,
+    /// Nothing may run.
+    Open,
+    /// One event is tried.
+    Probing,
 }
 
 /// Where one shard is.

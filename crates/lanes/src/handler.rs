@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::owned::{Core, Owned, Redriven};
-use crate::{Command, CommitReply, Gauges, Input, Invocation, Millis, Position, Progress, Rules, Shard};
+use crate::owned::{Core, Letter, Owned};
+use crate::{Command, CommitReply, GateState, Gauges, Input, Invocation, Millis, Position, Progress, Rules, Shard};
 
 /// Stored events are read back in windows of at most so many.
 const WINDOW: u32 = 32;
@@ -19,19 +19,22 @@ pub struct Handler<E, R> {
     shards: BTreeMap<Shard, Owned<E, R>>,
     /// The shard that started last: the next one has the next turn.
     turn: Shard,
+    /// Nothing was decided by the new rules yet.
+    new_rules: bool,
 }
 
 impl<E: Clone, R: Clone> Handler<E, R> {
     /// A handler without shards; `seed` is for the jitter of its waits.
     #[must_use]
     pub fn new(rules: Rules, seed: u64) -> Self {
-        Self { core: Core::new(rules, seed), shards: BTreeMap::new(), turn: 0 }
+        Self { core: Core::new(rules, seed), shards: BTreeMap::new(), turn: 0, new_rules: false }
     }
 
     /// Tell it what happened; carry out what it answers, in order.
     #[must_use]
     pub fn handle(&mut self, now: Millis, input: Input<E, R>) -> Vec<Command<E, R>> {
         self.core.now = now;
+        self.new_rules = false;
         self.take(input);
         self.decide();
         std::mem::take(&mut self.core.out)
@@ -64,8 +67,17 @@ impl<E: Clone, R: Clone> Handler<E, R> {
                 with(shards, shard, |owned| owned.loaded(core, load, &key, events));
             }
             Input::Redrive { shard, key, seq, identity, bytes, made, event } => {
-                let redriven = Redriven { key, seq, identity, bytes, made, event };
-                with(shards, shard, |owned| owned.redrive(redriven));
+                let letter = Letter { key, seq, identity, bytes, made, event };
+                with(shards, shard, |owned| owned.redrive(letter));
+            }
+            Input::Skip { shard, key, seq, identity, bytes, made, event } => {
+                let letter = Letter { key, seq, identity, bytes, made, event };
+                with(shards, shard, |owned| owned.skip(letter));
+            }
+            Input::Pause { since } => core.gate.pause(since.min(core.now)),
+            Input::Resume => core.gate.resume(core.now),
+            Input::Stopped(times) => {
+                times.iter().for_each(|&(from, until)| core.gate.stopped(from, until.min(core.now)))
             }
             Input::Quiet { shard, incarnation, stream_last, delivered, pending } => {
                 with(shards, shard, |owned| owned.quiet(core, incarnation, stream_last, delivered, pending));
@@ -93,12 +105,15 @@ impl<E: Clone, R: Clone> Handler<E, R> {
         }
         let owned = Owned::claim(&mut self.core, claimed);
         self.shards.insert(shard, owned);
+        self.core.shards = self.shards.len();
     }
 
     fn lose(&mut self, shard: Shard) {
         self.shards.remove(&shard);
         self.core.lone_queue.retain(|(of, _)| *of != shard);
         self.core.lone = self.core.lone.filter(|(of, _)| *of != shard);
+        self.core.gate.lose(shard);
+        self.core.shards = self.shards.len();
     }
 
     /// Wakes what is due, then commits and starts until neither changes anything.
@@ -113,6 +128,7 @@ impl<E: Clone, R: Clone> Handler<E, R> {
         for owned in self.shards.values_mut().filter(|owned| !owned.is_leaving()) {
             owned.wake(&mut self.core);
         }
+        self.judge_breaker();
         self.settle();
         self.release(Owned::is_leaving);
     }
@@ -131,11 +147,20 @@ impl<E: Clone, R: Clone> Handler<E, R> {
         }
     }
 
+    fn judge_breaker(&mut self) {
+        let Self { core, shards, .. } = self;
+        let stopped = core.gate.judge(core.now, core.rules.breaker.as_ref(), |failing| {
+            let mut among = shards.values().filter_map(|owned| owned.all_among(failing));
+            among.next().map(|first| first && among.all(|all| all))
+        });
+        core.out.extend(stopped.map(|(from, until)| Command::Stopped { from, until }));
+    }
+
     /// Starts what is ready while there is room: shards take turns, within a shard lanes do.
     fn start(&mut self) -> bool {
         let mut acted = false;
         let mut batches: BTreeMap<Shard, Vec<Invocation<E>>> = BTreeMap::new();
-        while !self.is_alone() && self.slots() < self.core.rules.concurrency.get() as usize {
+        while !self.is_alone() && self.has_slot() && self.core.gate.lets(self.core.now) {
             let limit = self.read_limit();
             let next = self.turn.wrapping_add(1);
             let mut order = self.shards.range_mut(next..).filter(|(_, owned)| owned.has_ready());
@@ -169,7 +194,10 @@ impl<E: Clone, R: Clone> Handler<E, R> {
 
     fn start_lone(&mut self) -> bool {
         let mut acted = false;
-        while self.core.lone.is_none() && self.shards.values().all(|owned| owned.running() == 0) {
+        while self.core.lone.is_none()
+            && self.shards.values().all(|owned| owned.running() == 0)
+            && self.core.gate.lets(self.core.now)
+        {
             let Some((shard, key)) = self.core.lone_queue.pop_front() else { break };
             acted = true;
             if let Some(owned) = self.shards.get_mut(&shard) {
@@ -181,8 +209,9 @@ impl<E: Clone, R: Clone> Handler<E, R> {
 
     /// At the bounds with nothing to run, what waits in memory goes to the store.
     fn relieve(&mut self) -> bool {
-        let idle = self.slots() < self.core.rules.concurrency.get() as usize && !self.is_alone();
-        if self.has_room() || !idle {
+        // What is ready and must not start yet makes room by itself, once it may.
+        let idle = self.has_slot() && !self.is_alone() && !self.has_ready();
+        if self.has_room() || !idle || !self.pulls() {
             return false;
         }
         let mut relieved = false;
@@ -194,18 +223,29 @@ impl<E: Clone, R: Clone> Handler<E, R> {
 
     /// Gives back those of the shards that are to be released and are quiet.
     fn release(&mut self, is_to_be: impl Fn(&Owned<E, R>) -> bool) {
-        let out = &mut self.core.out;
-        self.shards.retain(|&shard, owned| {
+        let Self { core, shards, .. } = self;
+        shards.retain(|&shard, owned| {
             let released = is_to_be(owned) && owned.is_quiet();
             if released {
-                out.push(Command::Release { shard });
+                core.gate.lose(shard);
+                core.out.push(Command::Release { shard });
             }
             !released
         });
+        core.shards = shards.len();
     }
 
-    fn slots(&self) -> usize {
-        self.shards.values().map(Owned::slots).sum()
+    fn has_slot(&self) -> bool {
+        self.shards.values().map(Owned::slots).sum::<usize>() < self.core.rules.concurrency.get() as usize
+    }
+
+    fn has_ready(&self) -> bool {
+        !self.core.lone_queue.is_empty() || self.shards.values().any(Owned::has_ready)
+    }
+
+    fn pulls(&self) -> bool {
+        let idle = !self.has_ready() && self.shards.values().all(Owned::has_no_probe);
+        self.core.gate.pulls(self.core.rules.breaker.as_ref(), idle)
     }
 
     /// Half of the bound is for what is read back; a lane that is at its turn can always read one.
@@ -225,18 +265,29 @@ impl<E: Clone, R: Clone> Handler<E, R> {
     /// When [`Input::Tick`] is due, if nothing else comes first.
     #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
-        self.shards.values().filter_map(Owned::next_wake).min()
+        if self.new_rules {
+            return Some(self.core.now);
+        }
+        let gate = if self.core.draining { None } else { self.core.gate.next_wake(self.core.now, self.has_ready()) };
+        self.shards.values().filter_map(Owned::next_wake).chain(gate).min()
     }
 
     /// May one more chunk of up to [`crate::CHUNK`] messages of this shard be handed over?
     #[must_use]
     pub fn wants(&self, shard: Shard) -> bool {
-        !self.core.draining && self.shards.get(&shard).is_some_and(|owned| !owned.is_leaving()) && self.has_room()
+        !self.core.draining
+            && self.shards.get(&shard).is_some_and(|owned| !owned.is_leaving())
+            && self.has_room()
+            && self.pulls()
     }
 
     /// New rules, from the next decision on. What is in hand stays in its lanes, and lanes that are held stay held.
     pub fn set_rules(&mut self, rules: Rules) {
+        if self.core.rules.rate != rules.rate {
+            self.core.gate.refill();
+        }
         self.core.rules = rules;
+        self.new_rules = true;
     }
 
     /// The shards that are claimed.
@@ -254,6 +305,12 @@ impl<E: Clone, R: Clone> Handler<E, R> {
     #[must_use]
     pub fn position(&self, shard: Shard) -> Option<Position> {
         self.shards.get(&shard).map(Owned::position)
+    }
+
+    /// How the gate stands that every start must pass.
+    #[must_use]
+    pub fn gate(&self) -> GateState {
+        self.core.gate.state()
     }
 
     /// What the handler has in hand. Walks all lanes: for metrics, not for every input.

@@ -91,6 +91,34 @@ pub enum Input<E, R> {
         /// What the runner keeps with it.
         event: E,
     },
+    /// An operator gives a dead event up: it is settled as skipped, and its lane goes on.
+    Skip {
+        /// Which shard.
+        shard: Shard,
+        /// The ordering key of the event.
+        key: Arc<str>,
+        /// Its sequence.
+        seq: Seq,
+        /// Its identity.
+        identity: Identity,
+        /// Bytes it occupies in memory.
+        bytes: u64,
+        /// Attempts made on it before it died.
+        made: u32,
+        /// What the runner keeps with it.
+        event: E,
+    },
+    /// Start nothing more until [`Input::Resume`]; what runs ends and is committed. The time does not count against
+    /// [`crate::Retry::for_ms`].
+    Pause {
+        /// Since when the handler is paused; before now where another process was told so.
+        since: Millis,
+    },
+    /// Go on.
+    Resume,
+    /// Nothing was tried in these times, by earlier machines or on other runners: what [`crate::Command::Stopped`] told
+    /// them, and pauses. They do not count against [`crate::Retry::for_ms`].
+    Stopped(Vec<(Millis, Millis)>),
     /// What the server says of the shard's consumer, asked while nothing arrived for a while.
     /// `stream_last` was read before the consumer's numbers.
     Quiet {
@@ -225,7 +253,8 @@ pub enum Outcome {
     Done,
     /// The handler had nothing to do.
     Skipped,
-    /// The handler asks for another attempt, or it was stopped while it waited for a host call.
+    /// The handler asks for another attempt, or it was stopped while it waited for a host call, or it trapped right after
+    /// one that failed: what it depends on is in trouble, not the guest.
     Retry {
         /// The wait that the handler wishes.
         after_ms: Option<u32>,

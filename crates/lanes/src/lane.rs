@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::{AttemptState, Identity, Millis, Origin, Seq, StoredEvent};
+use crate::{AttemptState, BYGONE, Identity, Millis, Origin, Seq, StoredEvent};
 
 /// An event in memory.
 #[derive(Clone, Debug)]
@@ -54,6 +54,16 @@ impl<E> Item<E> {
             failed: Failed::Recorded,
         }
     }
+}
+
+/// Where a sequence stands in its lane: what a stream that is gone left comes first.
+pub(crate) fn place(seq: Seq) -> i64 {
+    seq.cast_signed()
+}
+
+/// Which of two sequences comes first in a lane.
+pub(crate) fn earlier(one: Seq, other: Seq) -> Seq {
+    if place(one) <= place(other) { one } else { other }
 }
 
 /// What a lane is queued for.
@@ -121,7 +131,7 @@ pub(crate) struct Lane<E> {
     pub(crate) saved: Saved,
     pub(crate) running: bool,
     pub(crate) load: Option<Load>,
-    /// Redriven events whose commit is not answered.
+    /// Dead events that are redriven or skipped by a commit that is not answered.
     pub(crate) redriving: BTreeSet<Seq>,
     /// Redriven events that are stored.
     pub(crate) redriven: BTreeSet<Seq>,
@@ -198,8 +208,9 @@ impl<E> Lane<E> {
 
     /// The first sequence to read: stored events before it are in the window.
     pub(crate) fn read_from(&self) -> Seq {
-        let after = self.window.iter().map(|item| item.seq.saturating_add(1)).max().unwrap_or(0);
-        self.unloaded.map_or(after, |unloaded| unloaded.min(after))
+        let after = self.window.iter().map(|item| item.seq).max_by_key(|&seq| place(seq));
+        let after = after.map_or(BYGONE, |seq| seq.wrapping_add(1));
+        self.unloaded.map_or(after, |unloaded| earlier(unloaded, after))
     }
 
     pub(crate) fn find(&mut self, seq: Seq) -> Option<&mut Item<E>> {
@@ -241,8 +252,8 @@ impl<E> Lane<E> {
 
     /// Puts an event that was redriven and committed to its place among the read ones, if that is where it belongs.
     pub(crate) fn place_redriven(&mut self, item: Item<E>) -> Result<(), Item<E>> {
-        let dropped = self.unloaded.is_some_and(|unloaded| unloaded < item.seq);
-        if dropped || self.window.iter().all(|read| read.seq < item.seq) {
+        let dropped = self.unloaded.is_some_and(|unloaded| place(unloaded) < place(item.seq));
+        if dropped || self.window.iter().all(|read| place(read.seq) < place(item.seq)) {
             return Err(item);
         }
         self.window.push_back(item);
@@ -255,8 +266,14 @@ impl<E> Lane<E> {
     pub(crate) fn order(&mut self) {
         let begun = self.window.iter().rposition(|read| read.step != Step::Waiting).map_or(0, |at| at + 1);
         if let Some(waiting) = self.window.make_contiguous().get_mut(begun..) {
-            waiting.sort_by_key(|item| item.seq);
+            waiting.sort_by_key(|item| place(item.seq));
         }
+    }
+
+    /// Has it events that may run, now or later, without an operator?
+    pub(crate) fn is_active(&self) -> bool {
+        let open = |item: &Item<E>| item.step != Step::Settling;
+        !self.held && (self.unread() > 0 || self.window.iter().any(open) || self.memory.iter().any(open))
     }
 
     /// Nothing would be lost if it were forgotten.

@@ -10,6 +10,7 @@
 mod chance;
 mod command;
 mod commit;
+mod gate;
 mod gauges;
 mod handler;
 mod input;
@@ -21,19 +22,23 @@ mod rules;
 
 pub use command::{Command, Invocation, Mark};
 pub use commit::{AttemptState, Books, Cause, Change, Commit, LaneChange, Origin, Progress, Row, Settled};
-pub use gauges::{Gauges, Position};
+pub use gauges::{BreakerState, GateState, Gauges, Position};
 pub use handler::Handler;
 pub use input::{
     Claimed, CommitReply, Conflict, ConflictKind, Crash, Delivery, Identity, Input, Known, Outcome, StoredEvent,
     StoredLane, Suspect, Verdict,
 };
-pub use rules::{Bounds, OnDead, Order, Retry, Rules};
+pub use rules::{Bounds, Breaker, OnDead, Order, Rate, Retry, Rules};
 
 /// Milliseconds since the Unix epoch, as the caller's clock has it.
 pub type Millis = u64;
 
-/// A sequence in the stream of a shard.
+/// A sequence in the stream of a shard. What a store keeps of a stream that is gone has numbers from [`BYGONE`] on, which
+/// stand before all that the stream has now: lanes are in the order of the numbers taken as signed ones.
 pub type Seq = u64;
+
+/// The first of the numbers for events of a stream that is gone, and where a lane begins.
+pub const BYGONE: Seq = 1 << 63;
 
 /// The number of a shard, and so of its stream.
 pub type Shard = u16;

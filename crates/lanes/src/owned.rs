@@ -17,11 +17,12 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-pub(crate) use self::redrive::Redriven;
+pub(crate) use self::redrive::Letter;
 
 use self::commit::{Count, Pending, Unanswered};
 use self::deliver::Asked;
 use crate::chance::Chance;
+use crate::gate::{Gate, Key};
 use crate::lane::Lane;
 use crate::{AttemptState, Command, Identity, Millis, Progress, Rules, Seq, Shard, Suspect};
 
@@ -32,6 +33,9 @@ pub(crate) struct Core<E, R> {
     pub(crate) now: Millis,
     pub(crate) draining: bool,
     pub(crate) chance: Chance,
+    pub(crate) gate: Gate,
+    /// The shards that are owned.
+    pub(crate) shards: usize,
     /// Lanes whose next event may only run alone.
     pub(crate) lone_queue: VecDeque<(Shard, Arc<str>)>,
     /// The event that runs alone, until what became of it is committed.
@@ -50,6 +54,8 @@ impl<E, R> Core<E, R> {
             now: 0,
             draining: false,
             chance: Chance::new(seed),
+            gate: Gate::default(),
+            shards: 0,
             lone_queue: VecDeque::new(),
             lone: None,
             incarnations: BTreeMap::new(),
@@ -163,8 +169,21 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         !self.ready.is_empty()
     }
 
+    /// Nothing that is in memory could tell soon whether things are well again.
+    pub(crate) fn has_no_probe(&self) -> bool {
+        self.running.is_empty() && self.loading == 0 && self.waits_in_memory.is_empty() && self.asked.is_empty()
+    }
+
     pub(crate) fn committed(&self) -> &Progress {
         &self.committed
+    }
+
+    /// Does every lane with something to do stand among these keys? `None` if there is no such lane.
+    pub(crate) fn all_among(&self, keys: &BTreeSet<Key>) -> Option<bool> {
+        let mut active = self.lanes.iter().filter(|(_, lane)| lane.is_active());
+        let first = active.next()?;
+        let among = |key: &Arc<str>| keys.contains(&(self.shard, key.clone()));
+        Some(among(first.0) && active.all(|(key, _)| among(key)))
     }
 
     /// Nothing runs and nothing is to be committed.

@@ -32,6 +32,8 @@ pub(crate) struct Attempt {
     pub(crate) ended: Millis,
     /// It was announced to the handler as the last one.
     pub(crate) is_final: bool,
+    /// For how long nothing could be tried since the first one: that does not count against `for`.
+    pub(crate) stopped: Millis,
 }
 
 /// Judges an attempt; `draw` is from 0 up to 1 and spreads the wait.
@@ -54,7 +56,8 @@ pub(crate) fn judge(outcome: Outcome, attempt: &Attempt, policy: &Retry, draw: f
                 Some(wish) => Millis::from(wish).max(LEAST_WISH_MS.min(policy.initial_ms)).min(policy.max_ms),
             };
             after.next_at = attempt.ended.saturating_add(wait);
-            if attempt.is_final || after.next_at > after.first_at.saturating_add(policy.for_ms) {
+            let counted = after.next_at.saturating_sub(attempt.stopped);
+            if attempt.is_final || counted > after.first_at.saturating_add(policy.for_ms) {
                 Verdict::Dead(after, Cause::RetriesExhausted)
             } else {
                 Verdict::Again(after)
@@ -72,11 +75,12 @@ fn crashed(mut after: AttemptState, attempt: &Attempt, crash: Crash, policy: &Re
     Verdict::Again(after)
 }
 
-/// Would a failure of the retry class be the last one, if an attempt began now?
-pub(crate) fn is_final(before: &AttemptState, now: Millis, policy: &Retry) -> bool {
+/// Would a failure of the retry class be the last one, if an attempt began now? Nothing could be tried for `stopped` of
+/// the time since the first one.
+pub(crate) fn is_final(before: &AttemptState, now: Millis, stopped: Millis, policy: &Retry) -> bool {
     let first_at = if before.first_at == 0 { now } else { before.first_at };
     let wait = backoff(policy, before.retries.saturating_add(1));
-    now.saturating_add(wait) > first_at.saturating_add(policy.for_ms)
+    now.saturating_add(wait).saturating_sub(stopped) > first_at.saturating_add(policy.for_ms)
 }
 
 /// The wait after the n-th failure, before it is spread.

@@ -1,6 +1,6 @@
 //! What a handler's configuration says about order, retries and bounds.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::Millis;
 
@@ -15,6 +15,10 @@ pub struct Rules {
     pub concurrency: NonZeroU32,
     /// When to try again, and when to give up.
     pub retry: Retry,
+    /// When to stop trying, and how to find out that it is worth it again; `None` never stops.
+    pub breaker: Option<Breaker>,
+    /// The most invocations in a time.
+    pub rate: Option<Rate>,
     /// What may wait in memory.
     pub bounds: Bounds,
 }
@@ -57,6 +61,29 @@ pub struct Retry {
     pub jitter: f64,
     /// Attempts in all for an event whose failures are of the crash class.
     pub crash_attempts: NonZeroU32,
+}
+
+/// When to stop trying: attempts of many keys fail in a row, by whatever failure a retry follows. Then one event at a time
+/// is tried, after longer and longer waits, until one does not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// The keys that must fail, or all that have something to do if those are fewer.
+    pub keys: NonZeroU32,
+    /// The wait before the first try.
+    pub initial_ms: Millis,
+    /// The longest wait.
+    pub max_ms: Millis,
+}
+
+/// The most invocations in a time, spread evenly. Each runner has the share of the shards that it owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// So many invocations …
+    pub events: NonZeroU32,
+    /// … in so long a time.
+    pub per_ms: Millis,
+    /// The shards that the handler reads, on whatever runner.
+    pub shards: NonZeroU16,
 }
 
 /// What may wait in memory.

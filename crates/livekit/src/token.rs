@@ -14,6 +14,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::Refusal;
+pub(crate) use hmac::install as install_hmac;
+
 pub use claimed::{Unproved, claimed_key, class_of, read};
 pub use keys::{EmptySecret, Keys, Secret};
 

@@ -14,6 +14,8 @@ mod problem;
 mod quarantine;
 mod receiver;
 mod runner;
+mod secret;
+mod secrets;
 mod section;
 mod spool;
 mod state;
@@ -29,14 +31,18 @@ use std::path::{Path, PathBuf};
 use event::topology::StreamsConfig;
 
 pub use self::admin::AdminSection;
-pub use self::handler::{Allow, DEAD_LETTER, HandlerConfig, OnDead, Order, Pattern, Retry, Start, When};
+pub use self::handler::{
+    Allow, ApiPattern, Breaker, DEAD_LETTER, HandlerConfig, Host, HostPattern, Network, OnDead, Order, Origin, Pattern,
+    Rate, Retry, Start, Waiting, When,
+};
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};
 pub use self::privacy::PrivacySection;
 pub use self::problem::{ConfigError, Place, Problem};
 pub use self::quarantine::QuarantineSection;
-pub use self::receiver::{ReceiverLimits, ReceiverSection};
+pub use self::receiver::{ReceiverLimits, ReceiverSection, TlsSection};
 pub use self::runner::RunnerSection;
+pub use self::secrets::{SecretText, SecretsError, SecretsSection};
 pub use self::spool::{Spool, SpoolSection};
 pub use self::state::StateSection;
 pub use self::streams::StreamsSection;
@@ -48,8 +54,8 @@ use self::section::{Keys, Section};
 
 const KEYS: Keys = Keys {
     of: "the configuration",
-    known: &["livekit", "nats", "streams", "receiver", "runner", "state", "admin", "privacy", "handlers"],
-    later: &["secrets"],
+    known: &["livekit", "nats", "streams", "receiver", "runner", "state", "admin", "secrets", "privacy", "handlers"],
+    later: &[],
 };
 
 /// Everything that `roomwire.yaml` says. The default is what an empty file says.
@@ -57,7 +63,7 @@ const KEYS: Keys = Keys {
 pub struct Config {
     /// The file, when there is one.
     pub source: Option<PathBuf>,
-    /// The keys that webhooks are signed with.
+    /// The keys that webhooks are signed with, and where the server's API is.
     pub livekit: LivekitSection,
     /// How to reach NATS.
     pub nats: NatsSection,
@@ -71,6 +77,8 @@ pub struct Config {
     pub state: StateSection,
     /// The admin endpoint.
     pub admin: AdminSection,
+    /// Texts that handlers can be granted by name.
+    pub secrets: SecretsSection,
     /// Which fields of an event are not stored.
     pub privacy: PrivacySection,
     /// The handlers, in the order of the file.
@@ -156,8 +164,11 @@ impl Config {
         if let Some(node) = section.get("privacy") {
             config.privacy = PrivacySection::decode(node, problems);
         }
+        if let Some(node) = section.get("secrets") {
+            config.secrets = SecretsSection::decode(node, problems);
+        }
         if let Some(node) = section.get("handlers") {
-            config.handlers = handler::decode(node, &config.nats.prefix, problems);
+            config.handlers = handler::decode(node, &config, problems);
         }
         config
     }

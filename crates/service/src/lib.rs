@@ -2,6 +2,7 @@
 //! shutdown, readiness.
 
 pub mod admin;
+pub mod certificate;
 pub mod config;
 pub mod error;
 pub mod exit;
@@ -9,6 +10,8 @@ pub mod keys;
 pub mod listen;
 pub mod lock;
 pub mod nats;
+pub mod open_files;
 pub mod ready;
+mod settled;
 pub mod shutdown;
 pub mod telemetry;

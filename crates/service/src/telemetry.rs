@@ -11,8 +11,9 @@ use tracing_subscriber::filter::ParseError;
 const VARIABLES: [&str; 2] = ["ROOMWIRE_LOG", "RUST_LOG"];
 
 /// What is logged when neither variable is set: Roomwire's own words, and of the NATS client only what is wrong,
-/// because connection events are logged by [`crate::nats`].
-const DEFAULT_FILTER: &str = "info,async_nats=warn";
+/// because connection events are logged by [`crate::nats`]. What the engine says of a guest's HTTP is as frequent as the
+/// guest likes, and is in the attempt's record.
+const DEFAULT_FILTER: &str = "info,async_nats=warn,wasmtime_wasi_http=error";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

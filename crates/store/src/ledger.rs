@@ -8,9 +8,6 @@ use crate::{
     sheet::{Line as _, Sheet},
 };
 
-/// Events of a stream that is gone are numbered from here on, far from any sequence that a stream will reach.
-pub(crate) const BEYOND: Seq = 1 << 62;
-
 /// The codes of the column `state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {

@@ -24,6 +24,8 @@ pub struct DeadFilter {
     pub cause: Option<String>,
     /// That died at or after this time.
     pub since: Option<Millis>,
+    /// That died at or before this time.
+    pub until: Option<Millis>,
     /// At most so many; 1,000 where it is not said.
     pub limit: Option<u32>,
     /// Those too that were sent back since.
@@ -147,6 +149,7 @@ pub(crate) fn list(filter: &DeadFilter) -> Ask {
         where (cast($1 as text) is null or h.name = $1) and (cast($2 as text) is null or d.kind = $2)
             and (cast($3 as text) is null or d.cause = $3)
             and (cast($4 as bigint) is null or d.died_at >= $4) and ($5 or d.redriven_at is null)
+            and (cast($7 as bigint) is null or d.died_at <= $7)
         order by d.died_at desc, d.id desc limit $6";
     let args = vec![
         Arg::OptText(filter.handler.clone()),
@@ -155,6 +158,7 @@ pub(crate) fn list(filter: &DeadFilter) -> Ask {
         Arg::OptInt(filter.since.map(u64::cast_signed)),
         Arg::Flag(filter.redriven),
         i64::from(filter.limit.unwrap_or(1000)).into(),
+        Arg::OptInt(filter.until.map(u64::cast_signed)),
     ];
     Ask { sql: LIST, args }
 }

@@ -31,6 +31,7 @@ mod scope;
 mod sheet;
 mod sorting;
 mod sqlite;
+mod stops;
 mod store;
 mod suspects;
 
@@ -47,4 +48,5 @@ pub use outbox::{OutboxRow, Sending, Sent};
 pub use outcomes::OutcomeRow;
 pub use postgres::{BEAT, Marked, TTL};
 pub use scope::Owner;
+pub use stops::Stop;
 pub use store::Store;

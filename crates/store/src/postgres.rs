@@ -11,6 +11,7 @@ mod outbox;
 mod outcomes;
 mod sheet;
 mod statement;
+mod stops;
 mod suspects;
 mod tables;
 pub(crate) mod text;
@@ -31,7 +32,7 @@ use tokio::{
 };
 
 use crate::{
-    Claim, Claiming, Commit, Error, Fleet, Member, OpenError, Owner, Row, Sending, StreamIdentity,
+    Claim, Claiming, Commit, Error, Fleet, Member, OpenError, Owner, Row, Sending, Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     lease::Lease,
@@ -242,6 +243,22 @@ impl Postgres {
             return Ok(HashMap::new());
         }
         ledger::deaths(&mut *self.pool.acquire().await?, scope, dying).await
+    }
+
+    /// Erases what a skipped event's letters hold of it.
+    pub(crate) async fn erase(&self, handler: &str, run: &str, event_id: &str) -> Result<(), Error> {
+        let failed = closed_or(|source| Error::Database { operation: "erase a dead letter", source: Arc::new(source) });
+        let Some(handler_id) = self.handler_id(handler).await.map_err(&failed)? else { return Ok(()) };
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        outcomes::erase(&mut conn, handler_id, run, event_id).await.map_err(failed)
+    }
+
+    pub(crate) async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
+        let operation = "note when a handler stood still";
+        let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let handler_id = self.names.handler_or_new(&mut conn, handler).await.map_err(&failed)?;
+        stops::note(&mut conn, handler_id, run, stop).await.map_err(failed)
     }
 
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {

@@ -7,6 +7,7 @@ mod conflicts;
 pub(crate) mod dead;
 pub(crate) mod lane;
 pub(crate) mod ledger;
+mod letters;
 mod lock;
 mod marks;
 mod names;
@@ -17,6 +18,7 @@ mod progress;
 mod reset;
 mod schema;
 mod sheet;
+mod stops;
 mod suspects;
 mod writer;
 
@@ -32,16 +34,18 @@ use sqlx::{
 use tokio::sync::Notify;
 
 use crate::{
-    Claim, Claiming, Commit, Error, OpenError, Owner, Sending, StreamIdentity,
+    Claim, Claiming, Commit, Error, OpenError, Owner, Sending, Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     scope::Scope,
 };
 use claim::{Claims, MarksAlone, Releases, Resets};
 use commit::Commits;
+use letters::Erases;
 use lock::Lock;
 use marks::Marks;
 use outbox::Notes;
+use stops::Stops;
 use writer::{Queue, Writer};
 
 pub(crate) use schema::is_url;
@@ -119,6 +123,14 @@ impl Sqlite {
 
     pub(crate) async fn commit(&self, owner: &Owner, commit: Commit, prefix: &Prefix) -> Result<CommitReply, Error> {
         self.queue.ask(Commits { owner: owner.clone(), commit, prefix: prefix.clone() }).await
+    }
+
+    pub(crate) async fn erase(&self, handler: &str, run: &str, event_id: &str) -> Result<(), Error> {
+        self.queue.ask(Erases { handler: handler.into(), run: run.into(), event_id: event_id.to_owned() }).await
+    }
+
+    pub(crate) async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
+        self.queue.ask(Stops { handler: handler.into(), run: run.into(), stop }).await
     }
 
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {

@@ -9,13 +9,14 @@ use tracing::error;
 
 use crate::{
     BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Error, Event, Fleet,
-    Hold, Marked, Member, OpenError, OutboxRow, OutcomeRow, Owner, Sending, StreamIdentity, books,
+    Hold, Marked, Member, OpenError, OutboxRow, OutcomeRow, Owner, Sending, Stop, StreamIdentity, books,
     error::{Chain, Failure},
     fields::{Ask, Fields},
     lease::Lease,
     letters, outbox, outcomes, parked,
     postgres::{self, Postgres},
     sqlite::{self, Sqlite},
+    stops,
 };
 
 /// The state store. A clone is another handle of the same store.
@@ -314,6 +315,38 @@ impl Store {
     pub async fn dead_event(&self, handler: &str, event_id: &str) -> Result<Option<DeadEvent>, Error> {
         let found = self.read("read a dead event", letters::dead_now(handler, event_id), letters::dead_event).await?;
         Ok(found.into_iter().next())
+    }
+
+    /// Erases headers and body of a skipped event's dead letters; what is not skipped keeps them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dead_erase(&self, handler: &str, run: &str, event_id: &str) -> Result<(), Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.erase(handler, run, event_id).await,
+            Backend::Postgres(db) => db.erase(handler, run, event_id).await,
+        }
+    }
+
+    /// Notes when nothing was tried of a handler.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.stop(handler, run, stop).await,
+            Backend::Postgres(db) => db.stop(handler, run, stop).await,
+        }
+    }
+
+    /// When nothing was tried of a handler, by time; without an end where it is paused.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stops(&self, handler: &str, run: &str) -> Result<Vec<(Millis, Option<Millis>)>, Error> {
+        let operation = "read when a handler stood still";
+        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Vec::new()) };
+        self.read(operation, stops::ask(handler_id, run), stops::stop).await
     }
 
     /// The books of every handler, run and shard.

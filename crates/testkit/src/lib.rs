@@ -6,6 +6,7 @@
 mod connect;
 pub mod fixtures;
 pub mod http;
+pub mod https;
 mod nats_server;
 mod place;
 mod postgres;

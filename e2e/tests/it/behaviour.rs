@@ -8,4 +8,5 @@ mod order;
 mod redrive;
 mod site;
 mod swap;
+mod trimming;
 mod wrong_yaml;

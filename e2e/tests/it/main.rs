@@ -7,4 +7,8 @@ mod crash;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod livekit_sender;
+#[cfg(test)]
+mod livekit_server;
+#[cfg(test)]
 mod rig;

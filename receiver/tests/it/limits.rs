@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use testkit::http::raw;
 use testkit::wait_until;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -97,16 +102,109 @@ async fn what_is_not_http_is_closed_and_harms_nobody() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_connection_over_the_limit_is_told_503_and_one_that_ends_makes_room() -> Result<()> {
+async fn when_all_connections_are_taken_the_one_that_waits_longest_makes_room() -> Result<()> {
     let rig = Rig::start(|config| config.limits.connections = 2).await?;
-    let open = [TcpStream::connect(&rig.address).await?, TcpStream::connect(&rig.address).await?];
+    let mut silent = TcpStream::connect(&rig.address).await?;
+    wait_until(SOON, "it is open", || async { rig.metric("roomwire_receiver_connections") == 1 }).await?;
+    let mut half = TcpStream::connect(&rig.address).await?;
+    half.write_all(b"POST /livekit HTTP/1.1\r\n").await?;
     wait_until(SOON, "both are open", || async { rig.metric("roomwire_receiver_connections") == 2 }).await?;
-    let answer = raw(&rig.address, b"POST /livekit HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    let new = b"GET /livekit HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(raw(&rig.address, new).await?.starts_with("HTTP/1.1 405 "));
+    counted(&rig, "made_room", 1).await?;
+    let _either_closed_or_reset = silent.read_to_end(&mut Vec::new()).await;
+    wait_until(SOON, "one is left", || async { rig.metric("roomwire_receiver_connections") == 1 }).await?;
+
+    let _silent_too = TcpStream::connect(&rig.address).await?;
+    wait_until(SOON, "both are open", || async { rig.metric("roomwire_receiver_connections") == 2 }).await?;
+    assert_eq!(rig.send(&room_started("others")).await?.status, 200);
+    counted(&rig, "made_room", 2).await?;
+    let _either_closed_or_reset = half.read_to_end(&mut Vec::new()).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_for_which_nobody_can_make_room_is_told_503() -> Result<()> {
+    let rig = Rig::start(|config| config.limits.connections = 1).await?;
+    rig.stall();
+    let body = room_started("served");
+    let waiting = rig.send(&body);
+    tokio::pin!(waiting);
+    let over = async {
+        wait_until(SOON, "one is in flight", || async { rig.metric("roomwire_receiver_in_flight") == 1 }).await?;
+        raw(&rig.address, b"POST /livekit HTTP/1.1\r\nhost: x\r\n\r\n").await
+    };
+    let answer = tokio::select! {
+        answer = over => answer?,
+        _ = &mut waiting => unreachable!("nothing reaches the server"),
+    };
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Content-Length: 0"), "{answer}");
     counted(&rig, "connections", 1).await?;
-    drop(open);
-    wait_until(SOON, "both are closed", || async { rig.metric("roomwire_receiver_connections") == 0 }).await?;
-    assert_eq!(rig.send(&room_started("next")).await?.status, 200);
+    rig.go_on();
+    assert_eq!(waiting.await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_end_make_room_in_memory_for_others() -> Result<()> {
+    let rig = Rig::start(|config| config.limits.memory = 1 << 20).await?;
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(&rig.address).await?;
+        stream.write_all(b"POST /livekit HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n").await?;
+        stream.write_all(&vec![b'x'; 500_000]).await?;
+        slow.push(stream);
+    }
+    let large = format!(r#"{{"event":"x","id":"EV_1","pad":"{}"}}"#, "x".repeat(700_000));
+    assert_eq!(rig.send(&large).await?.status, 200);
+    wait_until(SOON, "one made room", || async { closed(&rig, "made_room") >= 1 }).await?;
+    assert_eq!(rig.answered(503, "memory"), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sender_that_does_not_read_its_answers_is_closed() -> Result<()> {
+    let rig = Rig::start(|config| config.limits.answer_timeout = Duration::from_millis(200)).await?;
+    let mut stream = TcpStream::connect(&rig.address).await?;
+    let requests = b"GET /livekit HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    // Until neither side's buffers take more.
+    while stream.write_all(&requests).await.is_ok() {}
+    counted(&rig, "slow_reader", 1).await
+}
+
+#[tokio::test]
+async fn http2_requests_with_too_many_header_fields_are_refused() -> Result<()> {
+    let rig = Rig::start(|config| config.limits.headers = 8).await?;
+    let io = TokioIo::new(TcpStream::connect(&rig.address).await?);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+    tokio::spawn(connection);
+    for (fields, status) in [(7, 401), (9, 431)] {
+        let mut request = Request::post(&rig.url);
+        for n in 0..fields {
+            request = request.header(format!("x-{n}"), "1");
+        }
+        let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+        assert_eq!(answer.status().as_u16(), status);
+    }
+    assert_eq!(rig.answered(431, "header_too_large"), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_only_pings_is_idle() -> Result<()> {
+    let rig = Rig::start(|config| config.limits.idle_timeout = Duration::from_millis(500)).await?;
+    let io = TokioIo::new(TcpStream::connect(&rig.address).await?);
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(hyper_util::rt::TokioTimer::new())
+        .keep_alive_interval(Duration::from_millis(50))
+        .keep_alive_while_idle(true)
+        .handshake(io)
+        .await?;
+    let ended = tokio::spawn(connection);
+    let answer = sender.send_request(Request::get(&rig.url).body(Empty::<Bytes>::new())?).await?;
+    assert_eq!(answer.status().as_u16(), 405);
+    // It is told so (GOAWAY), and not cut off.
+    tokio::time::timeout(SOON, ended).await???;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod attack;
 mod binary;
 mod http;
 mod limits;
@@ -14,3 +15,4 @@ mod reload;
 mod rig;
 mod spool;
 mod stopping;
+mod tls;

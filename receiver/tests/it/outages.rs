@@ -93,11 +93,57 @@ async fn a_full_stream_refuses_new_events_keeps_the_old_and_still_knows_them() -
 }
 
 #[tokio::test]
-async fn a_stream_that_is_gone_is_answered_503() -> Result<()> {
+async fn a_stream_that_is_gone_is_answered_503_and_made_anew_while_nats_stays_connected() -> Result<()> {
     let rig = Rig::start(|config| config.streams.shards = NonZeroU16::MIN).await?;
-    rig.nats.jetstream().await?.delete_stream("RW_EVENTS_0").await?;
-    assert_eq!(rig.send(&room_started("gone")).await?.status, 503);
-    assert_eq!(rig.answered(503, "no_stream"), 1);
+    for turn in 1..=3 {
+        rig.nats.jetstream().await?.delete_stream("RW_EVENTS_0").await?;
+        let body = room_started("gone");
+        assert_eq!(rig.send(&body).await?.status, 503);
+        assert!(rig.answered(503, "no_stream") >= turn);
+        let accepted = || async { rig.send(&body).await.is_ok_and(|answer| answer.status == 200) };
+        wait_until(SOON, "the repeat is accepted", accepted).await?;
+        assert_eq!(rig.stored().await?.len(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_with_an_empty_disk_gets_its_streams_again() -> Result<()> {
+    let rig = Rig::start(|_| ()).await?;
+    for _ in 0..3 {
+        assert_eq!(rig.send(&room_started("before")).await?.status, 200);
+        rig.nats.kill()?;
+        std::fs::remove_dir_all(rig.nats.folder().join("data"))?;
+        rig.nats.restart().await?;
+        // One room in each shard and more: every stream must be there.
+        let rooms: Vec<String> = (0..16).map(|room| room_started(&format!("room-{room}"))).collect();
+        for body in &rooms {
+            let accepted = || async { rig.send(body).await.is_ok_and(|answer| answer.status == 200) };
+            wait_until(SOON, "it is accepted", accepted).await?;
+        }
+        assert_eq!(rig.stored().await?.len(), rooms.len());
+        wait_until(SOON, "it is ready", || async { rig.health.is_ready() }).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_dead_without_saying_so_is_noticed_and_found_again_when_it_returns() -> Result<()> {
+    let rig = Rig::start(|config| config.answer_within = Duration::from_millis(900)).await?;
+    assert_eq!(rig.send(&room_started("before")).await?.status, 200);
+    // The connection stays open, and not a byte comes. Promised is 10 s; a busy machine may need some more.
+    rig.stall();
+    let noticed = || async { rig.health.reasons().iter().any(|(_, why)| why == "not connected to NATS") };
+    wait_until(Duration::from_secs(15), "the dead peer is noticed", noticed).await?;
+    let body = room_started("during");
+    assert_eq!(rig.send(&body).await?.status, 503);
+    assert_eq!(rig.answered(503, "not_connected"), 1, "nobody waits for a server that is known to be dead");
+    rig.go_on();
+    // Promised is a second, for the connection; then the streams are looked at.
+    let accepted = || async { rig.send(&body).await.is_ok_and(|answer| answer.status == 200) };
+    wait_until(Duration::from_secs(5), "it is accepted", accepted).await?;
+    wait_until(SOON, "it is ready", || async { rig.health.is_ready() }).await?;
+    assert_eq!(rig.stored().await?.len(), 2);
     Ok(())
 }
 

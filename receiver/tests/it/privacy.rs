@@ -6,9 +6,11 @@ use event::{OrderingKey, Project};
 use livekit::generate::{Names, event};
 use livekit::token::sha256;
 use receiver::{Privacy, Request, Rules, judge};
+use service::config::SpoolSection;
+use testkit::wait_until;
 
 use crate::refusals::token;
-use crate::rig::{NOW_S, Rig, keys, room_started};
+use crate::rig::{NOW_S, Rig, SOON, keys, room_started};
 
 fn privacy(names: &[&str]) -> Privacy {
     Privacy::new(names.iter().map(|&name| name.to_owned()))
@@ -34,6 +36,39 @@ async fn dropped_fields_are_not_stored_and_every_other_byte_is() -> Result<()> {
 
     let message = find("EV_plain")?;
     assert_eq!((&message.body[..], message.header("Rw-Body-Sha256")), (plain.as_bytes(), ""));
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropped_fields_are_not_in_the_spool_and_their_hash_comes_out_of_it() -> Result<()> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let path = folder.path().join("spool.db");
+    let rig = Rig::start(|config| {
+        config.privacy = privacy(&["turnPassword", "metadata"]);
+        config.spool = Some(SpoolSection { path: path.clone(), ..SpoolSection::default() });
+    })
+    .await?;
+    rig.nats.kill()?;
+    wait_until(SOON, "it is noticed", || async { !rig.health.is_ready() }).await?;
+    let body = room_started("spooled");
+    assert!(body.contains("simulated"), "{body}");
+    assert_eq!(rig.send(&body).await?.status, 200);
+    assert_eq!(rig.answered(200, "spooled"), 1);
+    let mut on_disk = Vec::new();
+    for file in std::fs::read_dir(folder.path())? {
+        on_disk.extend(std::fs::read(file?.path())?);
+    }
+    let has = |text: &str| on_disk.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    assert!(has("room_started") && !has("turnPassword") && !has("simulated"));
+
+    rig.nats.restart().await?;
+    wait_until(SOON * 2, "it is stored", || async { rig.stored().await.is_ok_and(|stored| stored.len() == 1) }).await?;
+    let stored = rig.stored().await?;
+    let message = &stored[0];
+    assert_eq!(message.header("Rw-Spooled"), "true");
+    assert_eq!(message.header("Rw-Body-Sha256"), sha256(body.as_bytes()).to_string());
+    let left = String::from_utf8_lossy(&message.body).into_owned();
+    assert!(!left.contains("turnPassword") && left.contains("spooled"), "{left}");
     Ok(())
 }
 

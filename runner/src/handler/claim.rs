@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::Stream as NatsStream;
 use event::Envelope;
-use lanes::{Input, Seq, Shard};
+use lanes::{Input, Millis, Seq, Shard};
 use service::config::Start;
 use store::{Claiming, Hold, LIVE, Owner, StreamIdentity};
 use tokio::sync::Semaphore;
 
-use super::{Message, Owned, Task, send};
+use super::{Message, Owned, Task, send, stand};
 use crate::config::Handler;
 use crate::shared::Shared;
 
@@ -31,6 +31,8 @@ pub(crate) struct Claimed {
     pub(super) hold: Hold,
     pub(super) stream: Stream,
     pub(super) state: lanes::Claimed,
+    /// When nothing was tried of the handler, here or on other runners.
+    pub(super) stops: Vec<(Millis, Option<Millis>)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +75,7 @@ impl Task {
     }
 
     pub(super) async fn take(&mut self, claimed: Claimed) {
-        let Claimed { owner, hold, stream, state: claimed } = claimed;
+        let Claimed { owner, hold, stream, state: claimed, stops } = claimed;
         let progress = &claimed.progress;
         tracing::info!(handler = %self.config.name, shard = owner.shard, epoch = owner.epoch, floor = progress.floor,
             suspects = claimed.suspects.len(), lanes = claimed.lanes.len(), "claimed a shard");
@@ -87,6 +89,7 @@ impl Task {
             letting_in: false,
         };
         self.shards.insert(owned.owner.shard, owned);
+        self.feed(Input::Stopped(stand::ended(&stops))).await;
         self.feed(Input::Claimed(claimed)).await;
     }
 }
@@ -122,7 +125,9 @@ async fn claim(shared: &Shared, config: &Handler, shard: Shard, hold: &Hold) -> 
         shared.metrics.stream_reset(&config.name);
         claim.claimed = shared.store.reset_progress(&owner, &identity, why).await.map_err(ClaimError::Store)?;
     }
-    Ok(Claimed { owner, hold: hold.clone(), stream: Stream { name, created }, state: claim.claimed })
+    let stops = shared.store.stops(config.name.as_str(), LIVE).await.map_err(ClaimError::Store)?;
+    let (hold, stream) = (hold.clone(), Stream { name, created });
+    Ok(Claimed { owner, hold, stream, state: claim.claimed, stops })
 }
 
 /// Whether the message at the anchor is the one that was there. One that was trimmed proves nothing.

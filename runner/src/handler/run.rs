@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{Message, Task, send, wait_for_store};
 use crate::bindings::roomwire::plugin::event_types as wit;
-use crate::host::{Level, LogLine};
+use crate::host::{Lease, Level, LogLine};
 use crate::invoke::{self, Finished};
 use crate::plugin::Generation;
 use crate::shared::Shared;
@@ -102,7 +102,9 @@ impl Job {
         let event = self.event();
         #[cfg(debug_assertions)]
         crate::failpoint::before_invocation(&event);
-        let call = AssertUnwindSafe(invoke::handle(&self.shared.engine, &self.generation, event)).catch_unwind();
+        let hold = self.hold.clone();
+        let lease = Lease::until(move || !hold.is_good());
+        let call = AssertUnwindSafe(invoke::handle(&self.shared.engine, &self.generation, event, lease)).catch_unwind();
         // A panic of the host is treated as a crash of the guest that provoked it: tried again, then given up.
         call.await.unwrap_or_else(|_| Finished {
             outcome: Outcome::Crash(Crash::Trap),

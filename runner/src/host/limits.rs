@@ -8,6 +8,9 @@ pub(crate) const HANDLES: usize = 1_024;
 /// Bytes that the host copies for a guest in one call of an import.
 pub(crate) const HOSTCALL_BYTES: usize = 16 << 20;
 
+/// Random bytes that a guest gets in one call.
+pub(crate) const RANDOM_BYTES: u64 = 64 << 10;
+
 /// Elements of all of a guest's tables.
 const TABLE_ELEMENTS: usize = 100_000;
 

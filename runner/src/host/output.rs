@@ -11,6 +11,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 
+use super::Mask;
+
 /// Bytes of a stream's end that are kept for the attempt's record.
 const KEPT: usize = 16 << 10;
 
@@ -44,10 +46,13 @@ impl Tail {
         Self { name, state: Arc::default() }
     }
 
-    /// What is left of it as text, or nothing if nothing was written.
-    pub(crate) fn text(&self) -> Option<String> {
+    /// What is left of it as text, without the secrets of the handler, or nothing if nothing was written.
+    pub(crate) fn text(&self, mask: &Mask) -> Option<String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (!state.kept.is_empty()).then(|| String::from_utf8_lossy(state.kept.make_contiguous()).into_owned())
+        let whole = state.written <= KEPT;
+        let text = String::from_utf8_lossy(state.kept.make_contiguous());
+        let text = if whole { mask.apply(&text).into_owned() } else { mask.apply_to_tail(&text) };
+        (!text.is_empty()).then_some(text)
     }
 
     fn take(&self, bytes: &[u8]) -> Result<(), HostLimit> {

@@ -1,10 +1,19 @@
 //! What each kind of guest becomes, on the real engine with real components.
 
+mod harm;
+mod http;
+mod livekit;
+mod rig;
+mod secrets;
+mod soak;
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanes::{Crash, Outcome};
+use service::config::Origin;
 
 use super::*;
 use crate::plugin::activate::{ActivateError, Activator};
@@ -14,7 +23,7 @@ const LIMITS: CallLimits = CallLimits { memory: 16 << 20, timeout: Duration::fro
 
 fn grants(config: &[(&str, &str)]) -> Arc<Grants> {
     let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>();
-    Arc::new(Grants { config, publish: vec!["test.>".to_owned()], max_message: 1 << 20 })
+    Arc::new(Grants { config, publish: vec!["test.>".to_owned()], max_message: 1 << 20, ..Grants::default() })
 }
 
 async fn activate(plugin: &str, config: &[(&str, &str)]) -> (Engine, Result<Generation, ActivateError>) {
@@ -36,47 +45,11 @@ fn event(room: &str) -> wit::Event {
         attempt: 1,
         deadline_ms: 300,
         json: r#"{"event":"room_started","id":"EV_1"}"#.to_owned(),
-        attributes: Vec::new(),
+        attributes: vec![
+            ("idempotency-key".to_owned(), "default/meter/EV_1".to_owned()),
+            ("traceparent".to_owned(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        ],
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_kind_of_end_has_its_outcome_and_its_words() {
-    let behaviours = [
-        ("ok", Outcome::Done, "done", ""),
-        ("skip:no need", Outcome::Skipped, "skipped", "no need"),
-        ("retry:busy", Outcome::Retry { after_ms: None }, "retry", "busy"),
-        ("retry-after:70", Outcome::Retry { after_ms: Some(70) }, "retry", ""),
-        ("permanent:bad", Outcome::Permanent, "permanent", "bad"),
-        ("trap:boom", Outcome::Crash(Crash::Trap), "trap", "unreachable"),
-        ("recurse", Outcome::Crash(Crash::Trap), "trap", "wasm trap"),
-        ("loop", Outcome::Crash(Crash::Timeout), "timeout", "computing"),
-        ("memory-bomb", Outcome::Crash(Crash::OutOfMemory), "out_of_memory", "memory"),
-        ("output-flood", Outcome::Crash(Crash::HostLimit), "host_limit", "KiB"),
-        ("sleep:30000", Outcome::Retry { after_ms: None }, "timeout_waiting", "waiting"),
-        ("log-flood", Outcome::Done, "done", ""),
-    ];
-    let config: Vec<(String, &str)> =
-        behaviours.iter().enumerate().map(|(at, (behaviour, ..))| (format!("room:r{at}"), *behaviour)).collect();
-    let config: Vec<(&str, &str)> = config.iter().map(|(key, value)| (key.as_str(), *value)).collect();
-    let (engine, generation) = activate("behave", &config).await;
-    let generation = generation.unwrap();
-    for (at, (behaviour, outcome, name, words)) in behaviours.iter().enumerate() {
-        let finished = handle(&engine, &generation, event(&format!("r{at}"))).await;
-        let report = &finished.report;
-        assert_eq!((&finished.outcome, &*report.outcome), (outcome, *name), "{behaviour}: {:?}", report.error);
-        let error = report.error.as_deref().unwrap_or_default();
-        assert!(error.contains(words), "{behaviour}: {error}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trap_is_recorded_with_backtrace_and_the_end_of_stderr() {
-    let (engine, generation) = activate("behave", &[("default", "trap:the reason")]).await;
-    let finished = handle(&engine, &generation.unwrap(), event("r")).await;
-    assert!(finished.report.stderr.as_deref().unwrap_or_default().contains("the reason"));
-    assert!(finished.report.backtrace.as_deref().unwrap_or_default().contains("behave"), "{:?}", finished.report);
-    assert!(finished.report.peak_memory > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,11 +59,11 @@ async fn a_looping_guest_stops_no_neighbour_even_with_as_many_loops_as_threads()
     let loops: Vec<_> = (0..4)
         .map(|_| {
             let (engine, generation) = (engine.clone(), generation.clone());
-            tokio::spawn(async move { handle(&engine, &generation, event("loop")).await.outcome })
+            tokio::spawn(async move { handle(&engine, &generation, event("loop"), Lease::default()).await.outcome })
         })
         .collect();
     for _ in 0..20 {
-        assert_eq!(handle(&engine, &generation, event("other")).await.outcome, Outcome::Done);
+        assert_eq!(handle(&engine, &generation, event("other"), Lease::default()).await.outcome, Outcome::Done);
     }
     for looping in loops {
         assert_eq!(looping.await.unwrap(), Outcome::Crash(Crash::Timeout));
@@ -110,7 +83,7 @@ async fn effects_leave_only_with_success_and_only_to_granted_subjects() {
     let (engine, generation) = activate("behave", &config).await;
     let generation = generation.unwrap();
     let effects = async |room: &str| {
-        let finished = handle(&engine, &generation, event(room)).await;
+        let finished = handle(&engine, &generation, event(room), Lease::default()).await;
         (finished.outcome, finished.report.effects.len())
     };
     assert_eq!(effects("good").await, (Outcome::Done, 1));
@@ -123,7 +96,7 @@ async fn effects_leave_only_with_success_and_only_to_granted_subjects() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_is_not_granted_is_linked_and_denied() {
     let (engine, generation) = activate("behave", &[("default", "probe"), ("publish_to", "test.out")]).await;
-    let finished = handle(&engine, &generation.unwrap(), event("r")).await;
+    let finished = handle(&engine, &generation.unwrap(), event("r"), Lease::default()).await;
     assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.report.error);
     let effects = &finished.report.effects;
     let text = String::from_utf8_lossy(&effects.first().unwrap().body).into_owned();

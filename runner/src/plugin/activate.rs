@@ -96,6 +96,20 @@ impl Activator {
         grants: Arc<Grants>,
         limits: CallLimits,
     ) -> Result<Generation, ActivateError> {
+        let generation = self.prepare(path, grants, limits).await?;
+        invoke::check(&self.engine, &generation)
+            .await
+            .map_err(|reason| ActivateError::Check { path: path.to_owned(), reason })?;
+        Ok(generation)
+    }
+
+    /// All but the check: nothing of the plugin has run yet.
+    pub(crate) async fn prepare(
+        &self,
+        path: &Path,
+        grants: Arc<Grants>,
+        limits: CallLimits,
+    ) -> Result<Generation, ActivateError> {
         let bytes = read(path).await?;
         let digest: Arc<str> = hex::encode(Sha256::digest(&bytes)).into();
         let pre = {
@@ -106,11 +120,7 @@ impl Activator {
                 .await
                 .map_err(|_| ActivateError::Stopped(stopped))??
         };
-        let generation = Generation { pre, digest, grants, limits };
-        invoke::check(&self.engine, &generation)
-            .await
-            .map_err(|reason| ActivateError::Check { path: path.to_owned(), reason })?;
-        Ok(generation)
+        Ok(Generation { pre, digest, grants, limits })
     }
 
     fn compile(&self, path: &Path, bytes: &[u8]) -> Result<PluginPre<Host>, ActivateError> {

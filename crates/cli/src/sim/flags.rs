@@ -28,6 +28,10 @@ pub(crate) struct TargetFlags {
     /// Send each event once; without this, one that is not taken is sent again as LiveKit does, four times in 15 s
     #[arg(long)]
     no_retry: bool,
+    /// Wait for each answer as long as it takes, and as long as `Retry-After` asks, as LiveKit does up to 1.13; without
+    /// this an answer has 10 s and `Retry-After` counts up to 30 s
+    #[arg(long)]
+    patient: bool,
 }
 
 impl TargetFlags {
@@ -45,9 +49,9 @@ impl TargetFlags {
         Ok(sender)
     }
 
-    /// How it is sent: as LiveKit's newest sender does, which does not wait for an answer for ever.
+    /// How it is sent: as LiveKit's newest sender does, which does not wait for an answer for ever, or as older ones do.
     pub(super) fn rules(&self) -> Rules {
-        let rules = Rules::protocol_1_54();
+        let rules = if self.patient { Rules::default() } else { Rules::protocol_1_54() };
         if self.no_retry { rules.without_retries() } else { rules }
     }
 
@@ -73,5 +77,18 @@ impl TargetFlags {
             Usage(format!("the configuration has no key `{name}`, only {known}; give its secret with `--secret`"))
         })?;
         Ok((name.clone(), secret))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patient_sender_waits_for_an_answer_for_ever_and_one_without_retries_tries_once() {
+        let flags = |no_retry, patient| TargetFlags { url: None, key: None, secret: None, no_retry, patient };
+        assert_eq!(flags(false, false).rules(), Rules::protocol_1_54());
+        assert_eq!(flags(false, true).rules(), Rules::default());
+        assert_eq!(flags(true, true).rules(), Rules::default().without_retries());
     }
 }

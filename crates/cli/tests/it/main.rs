@@ -10,3 +10,4 @@ mod runner;
 mod sim;
 mod spool;
 mod up;
+mod up_reload;

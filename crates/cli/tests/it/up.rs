@@ -9,17 +9,17 @@ use testkit::{NatsServer, Process, wait_until};
 
 use crate::call::Place;
 
-const SOON: Duration = Duration::from_mins(1);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// A running `up`.
-struct Up {
-    process: Process,
+pub(crate) struct Up {
+    pub(crate) process: Process,
     ready: Value,
 }
 
 impl Up {
     /// Starts one in a folder, on free ports.
-    async fn start(place: &Place, further: &[&str]) -> Self {
+    pub(crate) async fn start(place: &Place, further: &[&str]) -> Self {
         let file = place.path().join("ready.json");
         let _ = std::fs::remove_file(&file);
         let arguments = ["up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ready-file", "ready.json"];
@@ -28,12 +28,12 @@ impl Up {
         Self { process, ready }
     }
 
-    fn text(&self, key: &str) -> &str {
+    pub(crate) fn text(&self, key: &str) -> &str {
         self.ready[key].as_str().unwrap()
     }
 
     /// Ctrl-C, and 0 is expected.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.process.sigint().unwrap();
         let status = self.process.wait_exit(SOON).await.unwrap();
         assert!(status.success(), "{status}: {}", self.process.log());

@@ -151,4 +151,24 @@ proptest! {
         prop_assert!(headers.iter().all(|(_, value)| value.bytes().all(|b| (0x21..=0x7e).contains(&b))));
         prop_assert_eq!(read(&headers).unwrap(), envelope);
     }
+
+    #[test]
+    fn any_headers_of_somebody_else_are_an_event_or_an_error_of_one_line(
+        values in proptest::collection::vec(proptest::option::of(prop_oneof![
+            any_text(), "[ -~]{0,30}", "(%[0-9a-fA-F]{2}|%){1,9}", "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", "default",
+        ]), 11),
+    ) {
+        const NAMES: [&str; 11] = [
+            header::CE_ID, header::CE_TYPE, header::CE_TIME, header::RW_PROJECT, header::RW_KEY, header::RW_RECEIVED_AT,
+            header::RW_API_KEY, header::RW_USER_AGENT, header::TRACEPARENT, header::RW_SPOOLED, header::RW_BODY_SHA256,
+        ];
+        let get = |name: &str| NAMES.iter().position(|known| *known == name).and_then(|at| values[at].as_deref());
+        match Envelope::from_headers(get) {
+            Ok(envelope) => prop_assert!(read(&envelope.headers()).is_ok()),
+            Err(error) => prop_assert!(!error.to_string().contains(['\r', '\n'])),
+        }
+        if let Err(error) = crate::quarantine::Quarantined::from_headers(get) {
+            prop_assert!(!error.to_string().contains(['\r', '\n']));
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::{Cause, Change, Outcome, Seq};
 impl<E: Clone, R: Clone> Owned<E, R> {
     pub(crate) fn finished(&mut self, core: &mut Core<E, R>, invocation: u64, outcome: Outcome, report: R) {
         let Some(run) = self.running.remove(&invocation) else { return };
+        core.gate.ended(core.now, invocation, (self.shard, run.key.clone()), outcome, &core.rules);
         if core.lone == Some((self.shard, run.seq)) && outcome != Outcome::HostFailed {
             // It ran alone and the process lives.
             self.suspects.remove(&run.seq);
@@ -23,7 +24,10 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             item.step = Step::Waiting;
             if !run.discard {
                 let before = item.attempts;
-                let attempt = Attempt { before, started: run.started, ended: core.now, is_final: run.is_final };
+                let since = if before.first_at == 0 { run.started } else { before.first_at };
+                let stopped = core.gate.stopped_between(since, core.now);
+                let attempt =
+                    Attempt { before, started: run.started, ended: core.now, is_final: run.is_final, stopped };
                 match retry::judge(outcome, &attempt, &core.rules.retry, core.chance.draw()) {
                     Verdict::Settled(state) => {
                         let attempt = before.made.saturating_add(1);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Core, Owned};
-use crate::lane::{Item, Load};
+use crate::lane::{Item, Load, place};
 use crate::{Command, Millis, Seq, StoredEvent};
 
 /// A read that brought nothing although something is stored is repeated after this long.
@@ -21,7 +21,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         self.loading += 1;
         let from = lane.read_from();
         // What is in the window already shall not take the place of what is not.
-        let known = lane.window.iter().filter(|item| item.seq >= from).count();
+        let known = lane.window.iter().filter(|item| place(item.seq) >= place(from)).count();
         let limit = limit.saturating_add(u32::try_from(known).unwrap_or(0));
         core.out.push(Command::Load { shard: self.shard, load: number, key: key.clone(), from, limit });
     }
@@ -46,7 +46,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                 lane.stored = found;
                 self.mended += 1;
             }
-            events.sort_by_key(|event| event.seq);
+            events.sort_by_key(|event| place(event.seq));
             let known: BTreeSet<Seq> = lane.window.iter().chain(&lane.memory).map(|item| item.seq).collect();
             let fresh =
                 events.into_iter().filter(|event| !known.contains(&event.seq) && !load.gone.contains(&event.seq));

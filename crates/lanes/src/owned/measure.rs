@@ -36,6 +36,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             gauges.ready_lanes += u64::from(matches!(lane.place, Place::Ready | Place::Lone));
             gauges.parked_lanes += u64::from(lane.stored > 0);
             gauges.held_lanes += u64::from(lane.held);
+            gauges.longest_lane = gauges.longest_lane.max((lane.window.len() + lane.memory.len()) as u64);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::commit::Pending;
 use super::{Core, Owned};
-use crate::lane::{Failed, Step};
+use crate::lane::{Failed, Step, earlier};
 use crate::{Change, Origin, Seq};
 
 impl<E: Clone, R: Clone> Owned<E, R> {
@@ -66,7 +66,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         }
         let Some(first) = lane.window.iter().find(|item| item.step == Step::Waiting) else { return false };
         lane.due = first.attempts.next_at;
-        lane.unloaded = lane.unloaded.into_iter().chain([first.seq]).min();
+        lane.unloaded = Some(lane.unloaded.map_or(first.seq, |unloaded| earlier(unloaded, first.seq)));
         for item in lane.window.iter_mut().filter(|item| item.failed == Failed::Pending) {
             if fold(&mut self.pending, key, item.seq, item.redriven) {
                 item.step = Step::Storing;

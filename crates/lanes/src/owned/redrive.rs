@@ -1,15 +1,15 @@
-//! An operator sends a dead event back.
+//! An operator decides on a dead event: it runs again, or it is given up.
 
 use std::sync::Arc;
 
 use super::Owned;
 use super::commit::{Fate, Pending};
 use crate::lane::{Failed, Item, Step};
-use crate::{AttemptState, Change, Identity, Origin, Seq};
+use crate::{AttemptState, Change, Identity, Origin, Seq, Settled};
 
-/// A dead event that shall run again.
+/// A dead event.
 #[derive(Debug)]
-pub(crate) struct Redriven<E> {
+pub(crate) struct Letter<E> {
     pub(crate) key: Arc<str>,
     pub(crate) seq: Seq,
     pub(crate) identity: Identity,
@@ -20,8 +20,8 @@ pub(crate) struct Redriven<E> {
 
 impl<E: Clone, R: Clone> Owned<E, R> {
     /// Turns its row from dead to parked; nothing, if it is stored in its lane already.
-    pub(crate) fn redrive(&mut self, redriven: Redriven<E>) {
-        let Redriven { key, seq, identity, bytes, made, event } = redriven;
+    pub(crate) fn redrive(&mut self, letter: Letter<E>) {
+        let Letter { key, seq, identity, bytes, made, event } = letter;
         let lane = self.lanes.entry(key.clone()).or_default();
         let stored = lane.redriving.contains(&seq)
             || lane.redriven.contains(&seq)
@@ -42,6 +42,35 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             change: Change::Parked { attempts, redriven: true, report: None },
             event,
             before: attempts,
+            bytes,
+            in_lane: false,
+            fate: Fate::Open,
+            holds: false,
+        });
+        self.remember(bytes);
+    }
+
+    /// Turns its row from dead to skipped; nothing, if it is not dead any more by what is known here.
+    pub(crate) fn skip(&mut self, letter: Letter<E>) {
+        let Letter { key, seq, identity, bytes, made, event } = letter;
+        let lane = self.lanes.entry(key.clone()).or_default();
+        let stored = lane.redriving.contains(&seq)
+            || lane.redriven.contains(&seq)
+            || lane.find(seq).is_some_and(|item| item.step != Step::Settling)
+            || self.pending.iter().any(|row| row.seq == seq && row.key == key);
+        if stored {
+            return;
+        }
+        // It may have been redriven before: then it is not read before the answer says so.
+        lane.redriving.insert(seq);
+        self.pending.push(Pending {
+            seq,
+            identity,
+            key,
+            origin: Origin::Dead,
+            change: Change::Settled { state: Settled::Skipped, attempt: made, report: None },
+            event,
+            before: AttemptState::default(),
             bytes,
             in_lane: false,
             fate: Fate::Open,
@@ -72,10 +101,8 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         if lane.place_redriven(item).is_ok() {
             self.read += 1;
         } else {
-            // It will be read with the others.
-            if lane.window.is_empty() {
-                lane.due = 0;
-            }
+            // It will be read with the others, and waits for none that stands behind it.
+            lane.due = 0;
             self.forget(bytes);
         }
     }

@@ -93,6 +93,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             return;
         }
         if !row.in_lane {
+            lane.redriving.remove(&row.seq);
             self.forget(row.bytes);
             return;
         }
@@ -220,7 +221,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let draw = core.chance.draw();
         let hold = core.rules.holds();
         let Some(row) = self.unanswered.as_mut().and_then(|commit| commit.rows.get_mut(at)) else { return };
-        let attempt = Attempt { before: row.before, started: core.now, ended: core.now, is_final: false };
+        let attempt = Attempt { before: row.before, started: core.now, ended: core.now, is_final: false, stopped: 0 };
         let verdict = retry::judge(Outcome::Crash(Crash::HostLimit), &attempt, &core.rules.retry, draw);
         let Some(lane) = self.lanes.get_mut(&row.key) else { return };
         let item = lane.find(row.seq);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Owned;
 use super::commit::{Fate, Pending};
-use crate::lane::{Failed, Lane, Saved, Step};
+use crate::lane::{Failed, Lane, Saved, Step, place};
 use crate::{Change, LaneChange, Millis, Origin, Seq};
 
 /// What the rows of a commit do to one lane.
@@ -70,7 +70,7 @@ impl Touched {
         if self.held.is_some() {
             return 0;
         }
-        match lane.window.iter().filter(|item| item.step != Step::Settling).min_by_key(|item| item.seq) {
+        match lane.window.iter().filter(|item| item.step != Step::Settling).min_by_key(|item| place(item.seq)) {
             Some(first) => match self.dues.iter().find(|(seq, _)| *seq == first.seq) {
                 Some(&(_, due)) => due,
                 // What is known of it here goes into a later commit.
@@ -78,7 +78,7 @@ impl Touched {
                 None => first.attempts.next_at,
             },
             None if lane.unread() > 0 => lane.due,
-            None => self.dues.iter().min().map_or(0, |&(_, due)| due),
+            None => self.dues.iter().min_by_key(|(seq, _)| place(*seq)).map_or(0, |&(_, due)| due),
         }
     }
 }

@@ -80,7 +80,8 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let item = lane.find(seq)?;
         item.step = Step::Running;
         let before = item.attempts;
-        let is_final = retry::is_final(&before, core.now, &core.rules.retry);
+        let stopped = if before.first_at == 0 { 0 } else { core.gate.stopped_between(before.first_at, core.now) };
+        let is_final = retry::is_final(&before, core.now, stopped, &core.rules.retry);
         let invocation = Invocation {
             invocation: core.number(),
             seq,
@@ -94,6 +95,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         lane.running = true;
         let run = Run { key: key.clone(), seq, started: core.now, is_final, discard: false };
         self.running.insert(invocation.invocation, run);
+        core.gate.started(core.now, self.shard, invocation.invocation, &core.rules, core.shards);
         Some(invocation)
     }
 

@@ -9,7 +9,7 @@ fn policy() -> Retry {
 }
 
 fn attempt(before: AttemptState) -> Attempt {
-    Attempt { before, started: 1_000, ended: 1_250, is_final: false }
+    Attempt { before, started: 1_000, ended: 1_250, is_final: false, stopped: 0 }
 }
 
 fn state(made: u32, crashes: u32, retries: u32, first_at: Millis, next_at: Millis) -> AttemptState {
@@ -62,7 +62,7 @@ fn retries_end_when_the_next_one_would_come_after_the_time_allowed() {
     // The third wait is 2 s: the next attempt would begin at 53 s.
     for (first_at, goes_on) in [(1_000, false), (6_999, false), (7_000, true), (50_000, true)] {
         let before = state(2, 0, 2, first_at, 0);
-        let attempt = Attempt { before, started: 50_000, ended: 51_000, is_final: false };
+        let attempt = Attempt { before, started: 50_000, ended: 51_000, is_final: false, stopped: 0 };
         let after = state(3, 0, 3, first_at, 53_000);
         let expected = if goes_on { Verdict::Again(after) } else { Verdict::Dead(after, Cause::RetriesExhausted) };
         assert_eq!(judge(RETRY, &attempt, &policy, 0.5), expected, "first at {first_at}");
@@ -86,9 +86,9 @@ fn the_last_attempt_is_known_before_it_runs() {
         (state(9, 0, 9, 1_000, 0), 51_000, false),
         (state(9, 0, 9, 1_000, 0), 51_001, true),
     ] {
-        assert_eq!(is_final(&before, now, &policy()), last, "{before:?} at {now}");
+        assert_eq!(is_final(&before, now, 0, &policy()), last, "{before:?} at {now}");
     }
-    assert!(is_final(&AttemptState::default(), 5, &Retry { for_ms: 0, ..policy() }), "no time for a second attempt");
+    assert!(is_final(&AttemptState::default(), 5, 0, &Retry { for_ms: 0, ..policy() }), "no time for a second attempt");
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! One rule after the other.
 
 mod bounds;
+mod breaker;
 mod claims;
 mod commits;
 mod delivery;
 mod desk;
 mod drain;
 mod found;
+mod gate;
 mod letters;
 mod order;
+mod outage;
 mod parking;
 mod retries;
 mod suspects;

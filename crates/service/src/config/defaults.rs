@@ -51,6 +51,22 @@ pub const HEADERS: usize = 64;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// `receiver.limits.body_timeout`.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// `receiver.limits.answer_timeout`.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// `receiver.limits.idle_timeout`.
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+/// `receiver.limits.tls_timeout`: as long as LiveKit's own.
+pub const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// `receiver.limits.http2_streams`.
+pub const HTTP2_STREAMS: u32 = 64;
+/// `receiver.limits.http2_window`.
+pub const HTTP2_WINDOW: u32 = 64 << 10;
+/// `receiver.limits.http2_resets`.
+pub const HTTP2_RESETS: usize = 20;
+/// `receiver.limits.http2_ping`.
+pub const HTTP2_PING: Duration = Duration::from_secs(20);
+/// `receiver.limits.http2_ping_timeout`.
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// `receiver.quarantine.max_bytes`, over all classes.
 pub const QUARANTINE_MAX_BYTES: u64 = 256 * MIB;
 /// `receiver.quarantine.rate`: requests a second, for each class.
@@ -79,3 +95,19 @@ pub const RETRY_MAX: Duration = Duration::from_mins(5);
 pub const RETRY_JITTER: f64 = 0.2;
 /// `handlers[].retry.crash_attempts`.
 pub const CRASH_ATTEMPTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
+
+/// `handlers[].breaker.keys`.
+pub const BREAKER_KEYS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+/// `handlers[].breaker.initial`.
+pub const BREAKER_INITIAL: Duration = Duration::from_secs(1);
+/// `handlers[].breaker.max`.
+pub const BREAKER_MAX: Duration = Duration::from_secs(30);
+
+/// `handlers[].waiting.events`.
+pub const WAITING_EVENTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(1_999);
+/// `handlers[].waiting.bytes`.
+pub const WAITING_BYTES: u64 = 64 * MIB;
+/// `handlers[].waiting.room_events`.
+pub const WAITING_ROOM_EVENTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
+/// `handlers[].waiting.park_after`.
+pub const PARK_AFTER: Duration = Duration::from_secs(5);

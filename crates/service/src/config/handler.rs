@@ -1,10 +1,13 @@
 //! `handlers`: which plugin handles which events, and under which rules.
 
 mod allow;
+mod breaker;
 mod pattern;
 mod plugin;
+mod rate;
 mod retry;
 mod start;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -12,18 +15,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::{GIB, MIB};
-use event::{HandlerName, Prefix};
+use event::HandlerName;
 
-pub use allow::Allow;
+pub use allow::{Allow, ApiPattern, Host, HostPattern, Network, Origin};
+pub use breaker::Breaker;
 pub use pattern::{DEAD_LETTER, Pattern};
+pub use rate::Rate;
 pub use retry::Retry;
 pub use start::Start;
+pub use waiting::Waiting;
 
-use super::defaults;
 use super::node::{Node, Value};
 use super::problem::{Place, Problems, Refused};
 use super::section::{Keys, Section};
-use super::value;
+use super::{Config, defaults, secrets, value};
 
 const KEYS: Keys = Keys {
     of: "a handler",
@@ -39,10 +44,14 @@ const KEYS: Keys = Keys {
         "timeout",
         "memory",
         "retry",
+        "breaker",
+        "rate",
+        "waiting",
         "config",
+        "secrets",
         "allow",
     ],
-    later: &["rate", "secrets", "command", "native"],
+    later: &["command", "native"],
 };
 
 /// A handler: a plugin with the events it takes and the rules it runs under.
@@ -72,8 +81,16 @@ pub struct HandlerConfig {
     pub memory: u64,
     /// How failed attempts are repeated.
     pub retry: Retry,
+    /// When it stops trying; `None` never does.
+    pub breaker: Option<Breaker>,
+    /// The most invocations in a time, over all runners.
+    pub rate: Option<Rate>,
+    /// What it may hold in memory.
+    pub waiting: Waiting,
     /// What the plugin can read of its configuration.
     pub config: BTreeMap<String, String>,
+    /// The secrets that it can read, by name.
+    pub secrets: Vec<String>,
     /// What the plugin may do.
     pub allow: Allow,
     /// Where the handler stands in the file.
@@ -122,7 +139,7 @@ impl HandlerConfig {
         self.on.contains(&Pattern::DeadLetter)
     }
 
-    fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> Option<Self> {
+    fn decode(node: &Node, beside: &Config, problems: &mut Problems) -> Option<Self> {
         let section = Section::open(node, KEYS, problems);
         let file = problems.file().to_owned();
         let name = section.require("name", "usage-meter", problems, name);
@@ -151,8 +168,13 @@ impl HandlerConfig {
         let mut memory = defaults::MEMORY;
         section.set("memory", &mut memory, problems, |node| value::size(node, MIB..=4 * GIB));
         let retry = section.get("retry").map_or_else(Retry::default, |node| Retry::decode(node, problems));
+        let breaker =
+            section.get("breaker").map_or_else(|| Some(Breaker::default()), |node| breaker::decode(node, problems));
+        let rate = section.read("rate", problems, rate::decode);
+        let waiting = section.get("waiting").map_or_else(Waiting::default, |node| Waiting::decode(node, problems));
         let config = section.get("config").map(|node| settings(node, problems)).unwrap_or_default();
-        let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, prefix, problems));
+        let secrets = section.get("secrets").map(|node| secrets::granted(node, &beside.secrets, problems));
+        let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, beside, problems));
         Some(Self {
             name: name?,
             plugin: plugin?,
@@ -166,7 +188,11 @@ impl HandlerConfig {
             timeout,
             memory,
             retry,
+            breaker,
+            rate,
+            waiting,
             config,
+            secrets: secrets.unwrap_or_default(),
             allow,
             place: section.place,
         })
@@ -174,7 +200,9 @@ impl HandlerConfig {
 }
 
 /// Decodes the list of handlers. Two of one name would share their progress.
-pub(crate) fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> Vec<HandlerConfig> {
+///
+/// `before` is what stands beside `handlers` in the file.
+pub(crate) fn decode(node: &Node, before: &Config, problems: &mut Problems) -> Vec<HandlerConfig> {
     let Value::List(items) = &node.value else {
         problems.refuse(
             node.place,
@@ -188,7 +216,7 @@ pub(crate) fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> V
     let mut names = BTreeSet::new();
     let mut handlers = Vec::with_capacity(items.len());
     for item in items {
-        let Some(handler) = HandlerConfig::decode(item, prefix, problems) else { continue };
+        let Some(handler) = HandlerConfig::decode(item, before, problems) else { continue };
         if names.insert(handler.name.to_string()) {
             handlers.push(handler);
         } else {

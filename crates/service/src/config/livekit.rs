@@ -1,29 +1,29 @@
-//! `livekit`: the API keys that webhooks are signed with.
+//! `livekit`: the API keys that webhooks are signed with, and the URL of the server's API.
 
-use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use livekit::token::{Keys as SigningKeys, Secret};
 
 use super::defaults::{DEV_KEY, DEV_SECRET};
+use super::handler::Origin;
 use super::node::{Node, Value};
 use super::problem::{Place, Problem, Problems, Refused};
+use super::secret::{SecretSource, Wording};
 use super::section::{Keys, Section};
-use super::template::{TemplateError, expand, uses_variables};
 use super::value;
 
 /// LiveKit's own lower bound: a shorter secret can be guessed from one signed request.
 const SHORTEST_SECRET: usize = 32;
 
-const KEYS: Keys = Keys { of: "`livekit`", known: &["keys"], later: &["url", "projects"] };
-const KEYS_OF_SECRET: Keys = Keys { of: "a secret", known: &["file"], later: &[] };
+const KEYS: Keys = Keys { of: "`livekit`", known: &["keys", "url"], later: &["projects"] };
 
 /// The keys that webhooks may be signed with. Secrets are read when they are needed, so that a process that does not
 /// verify webhooks runs without them.
 #[derive(Debug, Clone, Default)]
 pub struct LivekitSection {
     entries: Vec<KeyEntry>,
+    /// Where the server's API is, as `http(s)://host[:port]`, for handlers that are granted calls.
+    pub url: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,22 +32,6 @@ struct KeyEntry {
     secret: SecretSource,
     file: PathBuf,
     place: Place,
-}
-
-#[derive(Clone)]
-enum SecretSource {
-    /// Text, with `${NAME}` still in it.
-    Text(String),
-    File(PathBuf),
-}
-
-impl fmt::Debug for SecretSource {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(_) => out.write_str("Text(redacted)"),
-            Self::File(path) => out.debug_tuple("File").field(path).finish(),
-        }
-    }
 }
 
 /// Why the secrets could not be resolved.
@@ -61,7 +45,8 @@ pub struct KeysError {
 impl LivekitSection {
     pub(crate) fn decode(node: &Node, problems: &mut Problems) -> Self {
         let section = Section::open(node, KEYS, problems);
-        let Some(keys) = section.get("keys") else { return Self::default() };
+        let url = section.read("url", problems, url);
+        let Some(keys) = section.get("keys") else { return Self { url, ..Self::default() } };
         let Value::Map(entries) = &keys.value else {
             problems.refuse(
                 keys.place,
@@ -70,7 +55,7 @@ impl LivekitSection {
                     "write a line for each key: `APIabc: ${LIVEKIT_API_SECRET}`",
                 ),
             );
-            return Self::default();
+            return Self { url, ..Self::default() };
         };
         if entries.is_empty() {
             problems.refuse(
@@ -91,7 +76,8 @@ impl LivekitSection {
                 );
                 continue;
             }
-            match secret(&entry.key, &entry.node, problems) {
+            let name = &entry.key;
+            match SecretSource::decode(&entry.node, &words(name), problems, |text| check(name, text)) {
                 Ok(secret) => decoded.push(KeyEntry {
                     name: entry.key.clone(),
                     secret,
@@ -102,7 +88,7 @@ impl LivekitSection {
                 Err(None) => {}
             }
         }
-        Self { entries: decoded }
+        Self { entries: decoded, url }
     }
 
     /// Whether the configuration names no keys, so that LiveKit's dev keys hold.
@@ -145,7 +131,7 @@ impl LivekitSection {
     ///
     /// As [`LivekitSection::resolve_keys`].
     pub fn resolve_first(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<(String, Secret)>, KeysError> {
-        let first = Self { entries: self.entries.iter().take(1).cloned().collect() };
+        let first = Self { entries: self.entries.iter().take(1).cloned().collect(), url: None };
         Ok(first.resolve_pairs(env)?.into_iter().next())
     }
 
@@ -171,56 +157,29 @@ impl LivekitSection {
     }
 }
 
-/// `Err(None)` when the problem has been noted already.
-fn secret(name: &str, node: &Node, problems: &mut Problems) -> Result<SecretSource, Option<Refused>> {
-    if matches!(node.value, Value::Map(_)) {
-        let file = problems.file().to_owned();
-        let section = Section::open(node, KEYS_OF_SECRET, problems);
-        let path = section.require("file", "/run/secrets/livekit", problems, |node| value::path(node, &file));
-        return path.map(SecretSource::File).ok_or(None);
-    }
-    let Some(text) = node.scalar() else {
-        return Err(Some(Refused::new(
-            format!("the secret of key `{name}` is {}", node.kind()),
-            "write `${LIVEKIT_API_SECRET}`, or `{ file: /run/secrets/livekit }`",
-        )));
+/// The URL of the server's API. LiveKit's own tools also take the scheme of its signalling, so it is taken here too.
+fn url(node: &Node) -> Result<String, Refused> {
+    let text = value::filled(node)?;
+    let hint = "write scheme and host, such as `https://example.livekit.cloud` or `http://127.0.0.1:7880`";
+    let refused = || Refused::new(format!("is `{text}`"), hint);
+    let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
+    let scheme = match scheme {
+        "http" | "ws" => "http",
+        "https" | "wss" => "https",
+        _ => return Err(refused()),
     };
-    match uses_variables(&text) {
-        Ok(true) => Ok(SecretSource::Text(text)),
-        Ok(false) => check(name, &text).map(|()| SecretSource::Text(text)).map_err(Some),
-        Err(error) => {
-            Err(Some(Refused::new(format!("the secret of key `{name}`: {error}"), "write `${LIVEKIT_API_SECRET}`")))
-        }
-    }
+    let url = format!("{scheme}://{}", rest.trim_end_matches('/'));
+    Origin::parse(&url).filter(|origin| !origin.is_wide()).map(|_| url).ok_or_else(refused)
+}
+
+fn words(name: &str) -> Wording {
+    Wording { of: format!("the secret of key `{name}`"), variable: "LIVEKIT_API_SECRET", file: "/run/secrets/livekit" }
 }
 
 fn resolve(entry: &KeyEntry, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Refused> {
-    let name = &entry.name;
-    let secret = match &entry.secret {
-        SecretSource::Text(text) => expand(text, env).map_err(|error| match error {
-            TemplateError::Undefined { name: variable } => Refused::new(
-                format!("the secret of key `{name}` needs the environment variable {variable}, which is not set"),
-                format!("set {variable}, or write `{{ file: /run/secrets/livekit }}` instead"),
-            ),
-            TemplateError::Malformed => {
-                Refused::new(format!("the secret of key `{name}`: {error}"), "write `${LIVEKIT_API_SECRET}`")
-            }
-        })?,
-        SecretSource::File(path) => read(name, path)?,
-    };
-    check(name, &secret)?;
+    let secret = entry.secret.resolve(&words(&entry.name), env)?;
+    check(&entry.name, &secret)?;
     Secret::new(&secret).map_err(|error| Refused { message: error.to_string(), hint: None })
-}
-
-fn read(name: &str, path: &Path) -> Result<String, Refused> {
-    match fs::read_to_string(path) {
-        // Files written by hand or by secret managers end in a line feed that is not part of the secret.
-        Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(error) => Err(Refused::new(
-            format!("the secret of key `{name}` cannot be read from {}: {error}", path.display()),
-            "the file must exist and be readable by this process",
-        )),
-    }
 }
 
 fn check(name: &str, secret: &str) -> Result<(), Refused> {

@@ -1,4 +1,7 @@
-//! `receiver`: where webhooks arrive and within which limits.
+//! `receiver`: where webhooks arrive and what is done with them.
+
+mod limits;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,15 +15,12 @@ use super::quarantine::QuarantineSection;
 use super::section::{Keys, Section};
 use super::spool::Spool;
 use super::value;
+pub use limits::ReceiverLimits;
+pub use tls::TlsSection;
 
 const KEYS: Keys = Keys {
     of: "`receiver`",
-    known: &["listen", "path", "answer_within", "max_body", "leeway", "drain", "limits", "spool", "quarantine"],
-    later: &["tls"],
-};
-const KEYS_OF_LIMITS: Keys = Keys {
-    of: "`limits`",
-    known: &["connections", "in_flight", "header_bytes", "headers", "header_timeout", "body_timeout"],
+    known: &["listen", "path", "answer_within", "max_body", "leeway", "drain", "limits", "spool", "quarantine", "tls"],
     later: &[],
 };
 
@@ -45,23 +45,8 @@ pub struct ReceiverSection {
     pub spool: Spool,
     /// How much is kept of what is refused; `None` keeps nothing.
     pub quarantine: Option<QuarantineSection>,
-}
-
-/// What one receiver takes at once, and for how long it waits.
-#[derive(Debug, Clone)]
-pub struct ReceiverLimits {
-    /// Open connections.
-    pub connections: usize,
-    /// Events that wait for their acknowledgement from JetStream.
-    pub in_flight: usize,
-    /// Bytes of a request's header fields.
-    pub header_bytes: usize,
-    /// Number of a request's header fields.
-    pub headers: usize,
-    /// How long the header of a request may take.
-    pub header_timeout: Duration,
-    /// How long the body of a request may take.
-    pub body_timeout: Duration,
+    /// The certificate to serve HTTPS with; `None` serves plain HTTP.
+    pub tls: Option<TlsSection>,
 }
 
 impl Default for ReceiverSection {
@@ -76,19 +61,7 @@ impl Default for ReceiverSection {
             limits: ReceiverLimits::default(),
             spool: Spool::default(),
             quarantine: Some(QuarantineSection::default()),
-        }
-    }
-}
-
-impl Default for ReceiverLimits {
-    fn default() -> Self {
-        Self {
-            connections: defaults::CONNECTIONS,
-            in_flight: defaults::IN_FLIGHT,
-            header_bytes: bytes(defaults::HEADER_BYTES),
-            headers: defaults::HEADERS,
-            header_timeout: defaults::HEADER_TIMEOUT,
-            body_timeout: defaults::BODY_TIMEOUT,
+            tls: None,
         }
     }
 }
@@ -108,33 +81,16 @@ impl ReceiverSection {
             value::duration(node, Duration::ZERO..=Duration::from_hours(1))
         });
         section.set("drain", &mut decoded.drain, problems, drain);
-        if let Some(node) = section.get("limits") {
-            decoded.limits = ReceiverLimits::decode(node, problems);
-        }
+        decoded.limits = ReceiverLimits::decode(section.get("limits"), decoded.max_body, problems);
         if let Some(node) = section.get("spool") {
             decoded.spool = Spool::decode(node, problems);
         }
         if let Some(node) = section.get("quarantine") {
             decoded.quarantine = QuarantineSection::decode(node, decoded.max_body, problems);
         }
-        decoded
-    }
-}
-
-impl ReceiverLimits {
-    fn decode(node: &Node, problems: &mut Problems) -> Self {
-        let section = Section::open(node, KEYS_OF_LIMITS, problems);
-        let mut decoded = Self::default();
-        let time = |node: &Node| value::duration(node, Duration::from_millis(100)..=Duration::from_mins(5));
-        section.set("connections", &mut decoded.connections, problems, |node| value::number(node, 1..=1_000_000));
-        section.set("in_flight", &mut decoded.in_flight, problems, |node| value::number(node, 1..=100_000));
-        section.set("header_bytes", &mut decoded.header_bytes, problems, |node| {
-            // hyper needs 8 KiB to read at all.
-            value::size(node, 8 * KIB..=MIB).map(bytes)
-        });
-        section.set("headers", &mut decoded.headers, problems, |node| value::number(node, 8..=1000));
-        section.set("header_timeout", &mut decoded.header_timeout, problems, time);
-        section.set("body_timeout", &mut decoded.body_timeout, problems, time);
+        if let Some(node) = section.get("tls") {
+            decoded.tls = TlsSection::decode(node, problems);
+        }
         decoded
     }
 }

@@ -24,5 +24,6 @@ fn handler(lines: &str) -> String {
 }
 
 mod errors;
+mod grants;
 mod keys;
 mod values;

@@ -1,13 +1,9 @@
 //! Reads the keys again when the configuration file or a file with a secret changes, and on SIGHUP.
-//!
-//! The files are read every second instead of being watched: mounted secrets are changed in ways of which no event tells.
 
 mod metrics;
-mod settled;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use livekit::token::Keys;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,10 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::Keyring;
 use crate::admin::Metrics;
 use crate::config::{Config, load, process_env};
+use crate::settled::{Contents, LOOK_EVERY, Settled};
 use metrics::ReloadMetrics;
-use settled::{Contents, Settled};
-
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps `ring` in step with the file that `config` came from, on a task of its own until `shutdown`. Of the file only
 /// `livekit.keys` is taken; a file in which anything is wrong is refused as a whole, and the keys stay as they were.
@@ -72,7 +66,7 @@ async fn run(source: Option<Source>, ring: Keyring, metrics: ReloadMetrics, mut 
             Some(()) = hangups.recv() => true,
         };
         let (path, secrets) = (source.path.clone(), source.secrets.clone());
-        let Ok(contents) = spawn_blocking(move || Contents::read(&path, &secrets)).await else { continue };
+        let Ok(contents) = spawn_blocking(move || Contents::read(files(&path, &secrets))).await else { continue };
         if !settled.is_due(contents) && !asked {
             continue;
         }
@@ -97,6 +91,10 @@ async fn run(source: Option<Source>, ring: Keyring, metrics: ReloadMetrics, mut 
             }
         }
     }
+}
+
+fn files<'a>(config: &'a Path, secrets: &'a [PathBuf]) -> impl Iterator<Item = &'a Path> {
+    std::iter::once(config).chain(secrets.iter().map(PathBuf::as_path))
 }
 
 /// The keys that the file names now, and where they come from.

@@ -199,3 +199,11 @@ create table outbox (
     headers       text   not null,
     body          bytea  not null
 );
+
+create table stops (
+    handler_id bigint not null,
+    run        text collate "C" not null,
+    began      bigint not null,
+    ended      bigint, -- null: it is paused
+    primary key (handler_id, run, began)
+);

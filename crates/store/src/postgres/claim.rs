@@ -1,6 +1,6 @@
 //! Claims, releases and resets: each of them one statement that is fenced by itself.
 
-use lanes::{Books, Claimed, Progress, Seq, StoredLane, Suspect};
+use lanes::{BYGONE, Books, Claimed, Progress, Seq, StoredLane, Suspect};
 use sqlx::{PgConnection, postgres::PgRow};
 use tracing::warn;
 
@@ -15,7 +15,7 @@ use crate::{
     error::Failure,
     fields::Fields,
     lane,
-    ledger::{BEYOND, State},
+    ledger::State,
     progress::{Stored, is_settled},
     scope::{Owner, Scope},
     suspects,
@@ -145,8 +145,8 @@ pub(crate) async fn begin_again(
     stream: &StreamIdentity,
     why: &str,
 ) -> Result<Option<Progress>, Failure> {
-    // What an earlier reset numbered is older than what came since. The new numbers are above all in use, so that no
-    // two meet while they change.
+    // What is gone stands before all that comes: as negative numbers do. What an earlier reset numbered is older still.
+    // The new numbers are above all such in use, so that no two meet while they change.
     const RESET: &str = concat!(
         "with mine as (
             update progress
@@ -171,7 +171,7 @@ pub(crate) async fn begin_again(
         ),
         anew as (
             select project, created, event_id,
-                (select greatest($8, max(seq) + 1) from old) - 1 + row_number() over (order by seq >= $8 desc, seq) as seq
+                (select greatest($8, max(seq) + 1) from old where seq < 0) - 1 + row_number() over (order by seq) as seq
             from old
         ),
         entries as (
@@ -197,7 +197,7 @@ pub(crate) async fn begin_again(
         .bind(scope.now.cast_signed())
         .bind(stored(&stream.created).into_owned())
         .bind(first_seq.saturating_sub(1).cast_signed())
-        .bind(BEYOND.cast_signed())
+        .bind(BYGONE.cast_signed())
         .bind(State::Parked.code())
         .bind(State::Dead.code())
         .fetch_optional(conn)

@@ -186,13 +186,15 @@ async fn read(conn: &mut SqliteConnection) -> Result<Vec<Mark>, sqlx::Error> {
     rows.iter()
         .map(|row| {
             let running: String = row.try_get("running")?;
+            // What a stream left that is gone has negative numbers here.
+            let signed: Vec<i64> = serde_json::from_str(&running).map_err(|error| sqlx::Error::Decode(error.into()))?;
             Ok(Mark {
                 handler: row.try_get("handler")?,
                 run: row.try_get("run")?,
                 shard: row.try_get("shard")?,
                 epoch: row.try_get::<i64, _>("epoch")?.cast_unsigned(),
                 number: row.try_get::<i64, _>("number")?.cast_unsigned(),
-                running: serde_json::from_str(&running).map_err(|error| sqlx::Error::Decode(error.into()))?,
+                running: signed.into_iter().map(i64::cast_unsigned).collect(),
             })
         })
         .collect()

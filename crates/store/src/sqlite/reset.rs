@@ -1,12 +1,12 @@
 //! A stream that was wiped or restored: its sequences mean other events now (rule 6 of the runner's core).
 
-use lanes::{Progress, Seq};
+use lanes::{BYGONE, Progress, Seq};
 use sqlx::SqliteConnection;
 
 use super::{Bind as _, sheet::JsonSheet};
 use crate::{
     fields::Fields as _,
-    ledger::{BEYOND, State},
+    ledger::State,
     scope::Scope,
     sheet::{Line as _, Sheet as _},
 };
@@ -38,11 +38,10 @@ pub(crate) async fn begin_again(
 }
 
 async fn number_anew(conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
-    // What an earlier reset numbered is older than what came since.
     const OLD: &str = "
         select seq, project, created, event_id from ledger
         where handler_id = ?1 and run = ?2 and shard = ?3 and state in (?5, ?6)
-        order by seq < ?7, seq";
+        order by seq";
     const RENUMBER: [&str; 3] = [
         "update ledger set seq = v.seq
         from (select value ->> 0 as seq, value ->> 1 as project, value ->> 2 as created, value ->> 3 as event_id
@@ -60,17 +59,16 @@ async fn number_anew(conn: &mut SqliteConnection, scope: &Scope) -> Result<(), s
         where dead.handler_id = ?3 and dead.run = ?4 and dead.project = v.project and dead.created = v.created
             and dead.event_id = v.event_id and dead.redriven_at is null",
     ];
-    let rows = scope
-        .bind(sqlx::query(OLD))
-        .bind(State::Parked.code())
-        .bind(State::Dead.code())
-        .bind(BEYOND.cast_signed())
-        .fetch_all(&mut *conn)
-        .await?;
-    // Above all numbers in use, so that no two meet while they change.
-    let mut next = BEYOND;
+    let rows =
+        scope.bind(sqlx::query(OLD)).bind(State::Parked.code()).bind(State::Dead.code()).fetch_all(&mut *conn).await?;
+    // What is gone stands before all that comes: as negative numbers do. What an earlier reset numbered is older still.
+    // Above all such numbers in use, so that no two meet while they change.
+    let mut next = BYGONE.cast_signed();
     for row in &rows {
-        next = next.max(row.nat("seq")?.saturating_add(1));
+        let seq = row.int("seq")?;
+        if seq < 0 {
+            next = next.max(seq.saturating_add(1));
+        }
     }
     for sql in RENUMBER {
         let mut sheet = JsonSheet::default();
@@ -78,7 +76,7 @@ async fn number_anew(conn: &mut SqliteConnection, scope: &Scope) -> Result<(), s
         for row in &rows {
             let (project, created, id): (String, i64, String) =
                 (row.text("project")?, row.int("created")?, row.text("event_id")?);
-            sheet.row().nat(seq).text(&project).int(created).text(&id);
+            sheet.row().int(seq).text(&project).int(created).text(&id);
             seq = seq.saturating_add(1);
         }
         sheet.run(conn, scope, sql).await?;

@@ -57,7 +57,9 @@ fn plain(path: &PathBuf) -> SqliteConnectOptions {
 pub(crate) async fn migrate(conn: &mut SqliteConnection) -> Result<(), MigrateError> {
     const FIRST: &str = include_str!("../../migrations/sqlite/0001_first.sql");
     let first = Migration::new(1, "first".into(), MigrationType::Simple, FIRST.into_sql_str(), false);
-    Migrator::with_migrations(vec![first]).run(conn).await
+    const STOPS: &str = include_str!("../../migrations/sqlite/0002_stops.sql");
+    let stops = Migration::new(2, "stops".into(), MigrationType::Simple, STOPS.into_sql_str(), false);
+    Migrator::with_migrations(vec![first, stops]).run(conn).await
 }
 
 #[cfg(test)]

@@ -19,3 +19,5 @@ mod group;
 mod outbox;
 #[path = "both/resets.rs"]
 mod resets;
+#[path = "both/stops.rs"]
+mod stops;

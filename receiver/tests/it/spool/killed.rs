@@ -17,7 +17,7 @@ use super::folder;
 use crate::rig::{KEY, SECRET, SOON, id_of, room_started};
 
 /// The section `receiver` of one with a spool.
-pub(super) const SPOOL: &str = "answer_within: 10s, spool: {}";
+const SPOOL: &str = "answer_within: 10s, spool: {}";
 
 pub(super) struct Receiver {
     pub(super) process: Process,

@@ -1,4 +1,5 @@
-//! Any sequence of accepting, NATS going and coming, crashes and restarts keeps what was accepted, once and in order.
+//! Any sequence of accepting, NATS going, coming, stalling and losing its answers, crashes and restarts keeps what was
+//! accepted, once and in order.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -7,18 +8,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use fastrand::Rng;
-use testkit::{NatsServer, wait_until};
+use tempfile::TempDir;
+use testkit::{Fault, FaultProxy, NatsServer, wait_until};
 
 use super::folder;
-use super::killed::{Receiver, SPOOL};
+use super::killed::Receiver;
 use crate::rig::{SOON, id_of, room_started};
 
 const ROOMS: usize = 4;
-const STEPS: usize = 14;
+const STEPS: usize = 18;
+/// Not the answer in 10 s of the other tests: while NATS stalls each answer waits for it.
+const SPOOL: &str = "answer_within: 1s, spool: {}";
 /// How many sequences are run, where `ROOMWIRE_FAULT_SEEDS` says nothing.
 const SEEDS: u64 = 3;
 
-/// What each room's sender has got accepted, in order.
+/// The events of each room that were accepted, in order.
 type Accepted = Mutex<BTreeMap<usize, Vec<String>>>;
 
 #[tokio::test]
@@ -38,57 +42,136 @@ async fn any_sequence_of_faults_keeps_what_was_accepted_once_and_in_order() -> R
     Ok(())
 }
 
-async fn sequence(seed: u64, history: &mut Vec<&'static str>) -> Result<()> {
-    let mut rng = Rng::with_seed(seed);
+/// One receiver after another on one spool, in front of one NATS behind a proxy.
+struct World {
+    folder: TempDir,
+    nats: NatsServer,
+    proxy: FaultProxy,
+    receiver: Receiver,
+    accepted: Accepted,
+    rng: Rng,
+}
+
+/// What may happen, as often as it stands here.
+const WHAT: [What; 13] = [
+    What::NatsGoesOrComes,
+    What::NatsGoesOrComes,
+    What::NatsRestarts,
+    What::NatsStallsOrGoesOn,
+    What::NatsStallsOrGoesOn,
+    What::AnswersAreLost,
+    What::ReceiverIsKilled,
+    What::ReceiverIsKilledUnderLoad,
+    What::ReceiverIsKilledUnderLoad,
+    What::Repeats,
+    What::Events,
+    What::Events,
+    What::Events,
+];
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    NatsGoesOrComes,
+    NatsRestarts,
+    NatsStallsOrGoesOn,
+    AnswersAreLost,
+    ReceiverIsKilled,
+    ReceiverIsKilledUnderLoad,
+    Repeats,
+    Events,
+}
+
+async fn sequence(seed: u64, history: &mut Vec<What>) -> Result<()> {
     let (folder, _path) = folder()?;
     let nats = NatsServer::start().await?;
-    let accepted = Accepted::default();
-    let mut receiver = Receiver::start(folder.path(), &nats.url(), "", SPOOL).await?;
-    let mut up = true;
-    for _ in 0..STEPS {
-        match rng.u8(0..6) {
-            0 if up => {
-                history.push("nats killed");
-                nats.kill()?;
+    let proxy = FaultProxy::start(nats.port()).await?;
+    let receiver = Receiver::start(folder.path(), &proxy.nats_url(), "", SPOOL).await?;
+    let (accepted, mut rng) = (Accepted::default(), Rng::with_seed(seed));
+    let steps: Vec<What> = (0..STEPS).filter_map(|_| rng.choice(WHAT)).collect();
+    let mut world = World { folder, nats, proxy, receiver, accepted, rng };
+    let (mut up, mut stalls) = (true, false);
+    for what in steps {
+        history.push(what);
+        match what {
+            What::NatsGoesOrComes if up => {
+                world.nats.kill()?;
                 up = false;
             }
-            0 | 1 if !up => {
-                history.push("nats started");
-                nats.restart().await?;
+            What::NatsGoesOrComes => {
+                world.nats.restart().await?;
                 up = true;
             }
-            2 => {
-                history.push("receiver killed at rest");
-                receiver.process.kill9()?;
-                receiver = Receiver::start(folder.path(), &nats.url(), "", SPOOL).await?;
+            What::NatsRestarts => {
+                let load = send(&world.receiver, &world.accepted, &mut world.rng, 6, false);
+                let (sent, restarted) = tokio::join!(load, world.nats.restart());
+                restarted?;
+                sent?;
+                up = true;
             }
-            3 => {
-                history.push("receiver killed under load");
-                let kill_after = Duration::from_millis(rng.u64(0..40));
-                let interrupted = tokio::join!(send(&receiver, &accepted, &mut rng, 30, true), async {
-                    tokio::time::sleep(kill_after).await;
-                    receiver.process.kill9()
-                });
-                interrupted.1?;
-                let pending = interrupted.0?;
-                receiver = Receiver::start(folder.path(), &nats.url(), "", SPOOL).await?;
-                // LiveKit sends again what was not answered, before anything else of the room.
-                for (room, body) in pending {
-                    until_accepted(&receiver, &body).await?;
-                    note(&accepted, room, &body);
-                }
+            What::NatsStallsOrGoesOn => {
+                stalls = !stalls;
+                world.proxy.set(if stalls { Fault::Stall } else { Fault::None });
             }
-            _ => {
-                history.push("events");
-                send(&receiver, &accepted, &mut rng, 12, false).await?;
+            What::AnswersAreLost => {
+                world.proxy.set(Fault::SwallowAnswers);
+                world.events(3).await?;
+                world.proxy.set(if stalls { Fault::Stall } else { Fault::None });
+                world.proxy.cut();
             }
+            What::ReceiverIsKilled => world.restart().await?,
+            What::ReceiverIsKilledUnderLoad => world.kill_under_load().await?,
+            What::Repeats => world.repeat().await?,
+            What::Events => world.events(12).await?,
         }
     }
+    world.proxy.set(Fault::None);
+    world.proxy.cut();
     if !up {
-        nats.restart().await?;
+        world.nats.restart().await?;
     }
-    receiver.empty().await.with_context(|| receiver.process.log())?;
-    check(&nats, &accepted).await
+    world.receiver.empty().await.with_context(|| world.receiver.process.log())?;
+    check(&world.nats, &world.accepted).await
+}
+
+impl World {
+    async fn events(&mut self, most: usize) -> Result<()> {
+        send(&self.receiver, &self.accepted, &mut self.rng, most, false).await.map(drop)
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        self.receiver.process.kill9()?;
+        self.receiver = Receiver::start(self.folder.path(), &self.proxy.nats_url(), "", SPOOL).await?;
+        Ok(())
+    }
+
+    async fn kill_under_load(&mut self) -> Result<()> {
+        let kill_after = Duration::from_millis(self.rng.u64(0..40));
+        let interrupted = tokio::join!(send(&self.receiver, &self.accepted, &mut self.rng, 30, true), async {
+            tokio::time::sleep(kill_after).await;
+            self.receiver.process.kill9()
+        });
+        interrupted.1?;
+        let pending = interrupted.0?;
+        self.restart().await?;
+        // LiveKit sends again what was not answered, before anything else of the room.
+        for (room, body) in pending {
+            until_accepted(&self.receiver, &body).await?;
+            note(&self.accepted, room, body);
+        }
+        Ok(())
+    }
+
+    /// What was accepted is sent again, as by an egress with a webhook of its own.
+    async fn repeat(&mut self) -> Result<()> {
+        let mut repeats = Vec::new();
+        for bodies in self.accepted.lock().unwrap().values() {
+            repeats.extend(self.rng.choose_multiple(bodies, 3).into_iter().cloned());
+        }
+        for body in repeats {
+            until_accepted(&self.receiver, &body).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Sends `events` events to each room, one after the other in a room. With `may_fail` a room ends with the first event
@@ -111,7 +194,7 @@ async fn send(
             } else {
                 until_accepted(receiver, &body).await?;
             }
-            note(accepted, room, &body);
+            note(accepted, room, body);
         }
         anyhow::Ok(None)
     });
@@ -124,8 +207,8 @@ async fn until_accepted(receiver: &Receiver, body: &str) -> Result<()> {
         .with_context(|| receiver.process.log())
 }
 
-fn note(accepted: &Accepted, room: usize, body: &str) {
-    accepted.lock().unwrap().entry(room).or_default().push(id_of(body));
+fn note(accepted: &Accepted, room: usize, body: String) {
+    accepted.lock().unwrap().entry(room).or_default().push(body);
 }
 
 async fn check(nats: &NatsServer, accepted: &Accepted) -> Result<()> {
@@ -134,6 +217,8 @@ async fn check(nats: &NatsServer, accepted: &Accepted) -> Result<()> {
         let room = message.header("Rw-Key").trim_start_matches("room-").parse()?;
         stored.entry(room).or_default().push(message.header("ce-id").to_owned());
     }
-    assert_eq!(stored, *accepted.lock().unwrap());
+    let ids = |bodies: &Vec<String>| bodies.iter().map(|body| id_of(body)).collect();
+    let accepted = accepted.lock().unwrap().iter().map(|(room, bodies)| (*room, ids(bodies))).collect();
+    assert_eq!(stored, accepted);
     Ok(())
 }

@@ -82,6 +82,26 @@ async fn interrupted_it_tells_what_is_unfinished_and_ends_with_1() {
     assert!(verdict["sent"].as_u64().unwrap() > 0);
 }
 
+/// Runs a command on a terminal of its own, whose text becomes its output.
+const ON_A_TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_a_line_shows_how_far_it_is() {
+    let receiver = Receiver::start().await;
+    let load = ["sim", "load", "--rate", "100", "--duration", "2s", "--url", &receiver.url];
+    let load = receiver.place.command(&load);
+    let mut terminal = std::process::Command::new("python3");
+    terminal.args(["-c", ON_A_TERMINAL]).arg(load.get_program()).args(load.get_args());
+    terminal.current_dir(receiver.place.path()).env("TERM", "xterm").env("COLUMNS", "100").env("LINES", "24");
+    let terminal = Process::spawn("python3", terminal).unwrap();
+    assert!(terminal.wait_exit(SOON).await.unwrap().success(), "{}", terminal.log());
+    let shown = terminal.log();
+    let lines: Vec<&str> = shown.split(['\r', '\n']).filter(|line| line.contains(" under way")).collect();
+    let counted = |words: &str| lines.iter().any(|line| line.contains(words));
+    assert!(lines.len() > 1 && counted(" sent, ") && counted(" delivered, 0 failed, "), "{shown}");
+    assert!(shown.contains("passed: everything was delivered that had to be"), "{shown}");
+}
+
 #[test]
 fn numbers_that_cannot_be_are_usage_errors() {
     for wrong in [["--rate", "0"], ["--rooms", "0"], ["--duration", "soon"], ["--chaos", "everything"]] {

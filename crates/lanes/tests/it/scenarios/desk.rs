@@ -24,6 +24,8 @@ pub(crate) fn rules() -> Rules {
             jitter: 0.0,
             crash_attempts: NonZeroU32::new(3).unwrap(),
         },
+        breaker: None,
+        rate: None,
         bounds: Bounds::default(),
     }
 }
@@ -88,6 +90,8 @@ pub(crate) struct Desk {
     /// Incarnation and first sequence.
     pub(crate) consumers: Vec<(u32, Seq)>,
     pub(crate) released: Vec<Shard>,
+    /// Times in which the breaker was open, as they are to be kept.
+    pub(crate) stopped: Vec<(Millis, Millis)>,
     /// Look-ups that nobody answers by themselves.
     pub(crate) lookups: Option<Vec<(u64, Vec<Seq>)>>,
     pub(crate) ledger: BTreeMap<Identity, Seq>,
@@ -113,6 +117,7 @@ impl Desk {
             loads: Vec::new(),
             consumers: Vec::new(),
             released: Vec::new(),
+            stopped: Vec::new(),
             lookups: None,
             ledger: BTreeMap::new(),
             incarnations: BTreeMap::new(),
@@ -143,6 +148,7 @@ impl Desk {
                 Command::Commit(commit) => self.commits.push(commit),
                 Command::Load { load, key, from, limit, .. } => self.loads.push((load, key.to_string(), from, limit)),
                 Command::Release { shard } => self.released.push(shard),
+                Command::Stopped { from, until } => self.stopped.push((from, until)),
             }
         }
     }
@@ -228,6 +234,10 @@ impl Desk {
             made,
             event: seq,
         });
+    }
+
+    pub(crate) fn skip(&mut self, seq: Seq, key: &str, made: u32) {
+        self.feed(Input::Skip { shard: 0, key: key.into(), seq, identity: identity(seq), bytes: 10, made, event: seq });
     }
 
     pub(crate) fn floor(&self) -> Seq {

@@ -113,3 +113,23 @@ fn a_lane_is_due_when_its_first_event_is() {
     desk.finish(1, wish(60_000));
     assert_eq!(desk.commits[0].lanes, [super::desk::waiting("a", 1_060_000)], "and not when its second one would be");
 }
+
+#[test]
+fn a_redriven_event_does_not_wait_for_the_time_of_one_behind_it() {
+    let mut desk = Desk::new(rules());
+    desk.deliver([event(1, "a"), event(2, "a"), event(3, "a")]);
+    desk.finish(1, Outcome::Permanent);
+    desk.finish(2, Outcome::Permanent);
+    desk.finish(3, wish(60_000));
+    desk.commit_all();
+    desk.redrive(1, "a", 1);
+    desk.commit_all();
+    desk.load(vec![redriven(1)]);
+    assert_eq!(desk.take_started(), [1]);
+    desk.redrive(2, "a", 1);
+    desk.commit_all();
+    desk.finish(1, Outcome::Done);
+    assert_eq!(desk.commit_all().last().unwrap().lanes, [], "it is due at once in the store, too");
+    desk.load(vec![redriven(2), stored(3)]);
+    assert_eq!(desk.take_started(), [2]);
+}

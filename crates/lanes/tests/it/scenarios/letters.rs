@@ -162,3 +162,79 @@ fn a_redrive_whose_answer_was_lost_counts() {
     assert_eq!((books.dead, books.parked), (0, 1));
     assert_eq!(desk.loads.len(), 1);
 }
+
+#[test]
+fn a_skipped_letter_lets_its_held_lane_go_on_and_is_skipped_in_the_books() {
+    let mut desk = Desk::new(hold());
+    desk.deliver([event(1, "a"), event(2, "a")]);
+    desk.finish(1, Outcome::Permanent);
+    desk.commit_all();
+    assert!(desk.started.is_empty(), "it holds its lane");
+    desk.skip(1, "a", 1);
+    let commits = desk.commit_all();
+    assert_eq!(commits.iter().flat_map(rows).collect::<Vec<_>>(), [(1, "skipped")]);
+    assert_eq!(commits[0].lanes, [waiting("a", 0)]);
+    desk.load(vec![stored(2)]);
+    assert_eq!(desk.take_started(), [2]);
+    desk.finish(2, Outcome::Done);
+    desk.commit_all();
+    let books = desk.handler.books(0).unwrap().books;
+    assert_eq!((books.done, books.skipped, books.dead, books.parked), (1, 1, 0, 0));
+    assert_eq!(desk.handler.gauges().lanes, 0);
+}
+
+#[test]
+fn a_skipped_letter_that_was_the_last_of_its_lane_takes_it_out_of_the_store() {
+    let mut desk = Desk::new(hold());
+    desk.deliver([event(1, "a")]);
+    desk.finish(1, Outcome::Permanent);
+    desk.commit_all();
+    desk.skip(1, "a", 1);
+    assert_eq!(desk.commit_all()[0].lanes, [gone("a")]);
+    let gauges = desk.handler.gauges();
+    assert_eq!((gauges.lanes, gauges.events, gauges.bytes), (0, 0, 0));
+}
+
+#[test]
+fn a_letter_that_is_redriven_and_skipped_obeys_the_first_word() {
+    let mut desk = Desk::new(rules());
+    desk.deliver([event(1, "a")]);
+    desk.finish(1, Outcome::Permanent);
+    desk.commit_all();
+    desk.redrive(1, "a", 1);
+    desk.skip(1, "a", 1);
+    assert_eq!(rows(&desk.commits[0]), [(1, "parked")]);
+    desk.commit_all();
+    desk.skip(1, "a", 1);
+    assert!(desk.commits.is_empty(), "it is not dead any more");
+}
+
+#[test]
+fn a_skip_that_came_too_late_is_taken_back() {
+    let mut desk = Desk::new(rules());
+    desk.skip(1, "a", 1);
+    desk.reply(CommitReply::Refused(vec![Conflict { seq: 1, kind: ConflictKind::AlreadyOurs }]));
+    assert!(desk.commits.is_empty(), "nothing remains of the commit");
+    let gauges = desk.handler.gauges();
+    assert_eq!((gauges.events, gauges.lanes), (0, 0));
+}
+
+#[test]
+fn what_a_gone_stream_left_of_a_room_runs_before_what_the_new_one_brings() {
+    let old = |at: u64| lanes::BYGONE + 7 + at;
+    let mut desk = Desk::unclaimed(rules());
+    desk.feed(lanes::Input::Claimed(lanes::Claimed {
+        lanes: vec![super::desk::lane("a", 2, 2_000_000, false)],
+        ..super::desk::fresh(0)
+    }));
+    desk.deliver([event(1, "a"), event(2, "a")]);
+    desk.commit_all();
+    desk.pass(1_000_000);
+    assert_eq!(desk.loads[0].2, lanes::BYGONE);
+    desk.load(vec![stored(1), stored(2), stored(old(0)), stored(old(1))]);
+    for seq in [old(0), old(1), 1, 2] {
+        assert_eq!(desk.take_started(), [seq]);
+        desk.finish(seq, Outcome::Done);
+        desk.commit_all();
+    }
+}

@@ -1,6 +1,6 @@
 //! Lanes that go to the store and come back.
 
-use lanes::{AttemptState, Bounds, Change, Claimed, Input, Origin, Outcome, Rules, StoredEvent};
+use lanes::{AttemptState, BYGONE, Bounds, Change, Claimed, Input, Origin, Outcome, Rules, StoredEvent};
 
 use super::desk::{Desk, RETRY, event, fresh, gone, lane, rows, rules, stored, waiting, wish};
 
@@ -50,7 +50,7 @@ fn a_due_lane_is_read_back_and_leaves_the_store_with_its_last_event() {
     desk.pass(59_999);
     assert!(desk.loads.is_empty());
     desk.pass(1);
-    assert_eq!(desk.loads[0], (desk.loads[0].0, "a".to_owned(), 0, 32));
+    assert_eq!(desk.loads[0], (desk.loads[0].0, "a".to_owned(), BYGONE, 32));
     let attempts = AttemptState { made: 1, retries: 1, first_at: 1_000_000, next_at: 1_060_000, crashes: 0 };
     desk.load(vec![StoredEvent { attempts, ..stored(1) }, stored(2)]);
     assert_eq!((desk.started[0].seq, desk.started[0].attempt, desk.started[0].first_at), (1, 2, 1_000_000));

@@ -3,8 +3,9 @@
 use lanes::{Change, CommitReply, ConflictKind, Crash, Delivery, Input, Origin, Outcome, Seq, Shard, Verdict};
 
 use super::oracle::Judged;
-use super::plan::{Sabotage, bounds, concurrency};
+use super::plan::{ACTIONS, Action, Sabotage, bounds, concurrency, rate};
 use super::process::{Process, Question, Transit};
+use super::store::{DeadRow, SimRow};
 use super::truth::{Event, Poison, Report};
 use super::world::World;
 
@@ -13,6 +14,9 @@ impl World {
     pub(crate) fn step(&mut self) -> Judged {
         self.now += self.dice.from(0, 5);
         self.restart_if_drained()?;
+        for _ in 0..self.dice.below(self.others.len() + 1) {
+            self.rotate();
+        }
         let total: u64 = self.plan.weights.iter().sum();
         let mut at = self.dice.from(0, total - 1);
         let action = self.plan.weights.iter().position(|&weight| {
@@ -20,43 +24,67 @@ impl World {
             at = at.saturating_sub(weight);
             here
         });
-        match action.unwrap() {
-            0 => {
+        match ACTIONS[action.unwrap()] {
+            Action::Publish => {
                 if self.truth.known.len() < self.plan.messages {
                     self.publish();
                 }
                 Ok(())
             }
-            1 => self.deliver(),
-            2 => self.look(),
-            3 => self.answer(),
-            4 => self.finish(),
-            5 => {
+            Action::Deliver => self.deliver(),
+            Action::Look => self.look(),
+            Action::Answer => self.answer(),
+            Action::Finish => self.finish(),
+            Action::Quiet => {
                 let shard = self.any_shard();
                 self.quiet(shard)
             }
-            6 => self.pass_time(),
-            7 => {
+            Action::Time => self.pass_time(),
+            Action::Reconnect => {
                 let shard = self.any_shard();
                 self.process.transit.retain(|transit| transit.shard != shard);
                 self.feed(Input::Reconnected { shard })
             }
-            8 => {
+            Action::Crash => {
                 // Whoever dies during a lone run is blamed for it: here only killers do.
                 if self.stores.iter().any(|store| store.lone.is_some()) { Ok(()) } else { self.crash() }
             }
-            9 => self.fence(),
-            10 => self.redrive(),
-            11 => {
+            Action::Fence => self.fence(),
+            Action::Redrive => self.redrive(),
+            Action::Drain => {
                 self.process.draining = true;
                 self.feed(Input::Drain)
             }
-            _ => {
-                self.plan.rules.bounds = bounds(&mut self.dice);
-                self.plan.rules.concurrency = concurrency(&mut self.dice);
-                self.process.handler.set_rules(self.plan.rules.clone());
-                Ok(())
+            Action::Rules => self.new_rules(),
+            Action::Pause => self.pause_or_resume(),
+            Action::Skip => self.skip(),
+        }
+    }
+
+    fn new_rules(&mut self) -> Judged {
+        self.plan.rules.bounds = bounds(&mut self.dice);
+        self.plan.rules.concurrency = concurrency(&mut self.dice);
+        let rate = rate(&mut self.dice);
+        let changes = self.plan.rules.rate != rate;
+        self.plan.rules.rate = rate;
+        self.each_process(|world| {
+            world.process.handler.set_rules(world.plan.rules.clone());
+            if changes {
+                world.process.gate.new_rate();
             }
+            Ok(())
+        })
+    }
+
+    /// An operator's word, which reaches every process.
+    pub(crate) fn pause_or_resume(&mut self) -> Judged {
+        let since = self.now;
+        if let Some(since) = self.paused_since.take() {
+            self.pauses.push((since, self.now));
+            self.each_process(|world| world.feed(Input::Resume))
+        } else {
+            self.paused_since = Some(since);
+            self.each_process(|world| world.feed(Input::Pause { since }))
         }
     }
 
@@ -69,9 +97,14 @@ impl World {
             return Ok(());
         }
         self.say(|| "* drained, and started again".to_owned());
-        let handler = lanes::Handler::new(self.plan.rules.clone(), self.dice.next());
-        self.process = Process::new(handler);
-        (0..self.plan.shards).try_for_each(|shard| self.claim(shard))
+        self.begin()?;
+        (0..self.plan.shards).try_for_each(|shard| if self.is_owned(shard) { Ok(()) } else { self.claim(shard) })
+    }
+
+    pub(crate) fn is_owned(&self, shard: Shard) -> bool {
+        let epoch = self.stores[usize::from(shard)].epoch;
+        let has = |process: &Process| process.claims.get(&shard).is_some_and(|claim| claim.epoch == epoch);
+        has(&self.process) || self.others.iter().any(has)
     }
 
     pub(crate) fn pass_time(&mut self) -> Judged {
@@ -238,7 +271,8 @@ impl World {
                 let current = self.process.claims.get(&shard).is_some_and(|claim| claim.epoch == commit.epoch);
                 if current && reply == CommitReply::Done {
                     let claim = self.process.claims.get_mut(&shard).unwrap();
-                    let redriven = commit.rows.iter().filter(|row| row.origin == Origin::Dead);
+                    let parks = |row: &&SimRow| matches!(row.change, Change::Parked { .. });
+                    let redriven = commit.rows.iter().filter(|row| row.origin == Origin::Dead).filter(parks);
                     claim.redriven.extend(redriven.map(|row| row.seq));
                 }
                 if let (true, CommitReply::Refused(conflicts)) = (current, &reply) {
@@ -273,6 +307,10 @@ impl World {
         let outcome = self.outcome();
         self.moment += 1;
         self.truth.execs[run.exec].end = Some((self.moment, outcome));
+        self.truth.execs[run.exec].ended_at = self.now;
+        if !run.orphan {
+            self.process.gate.end(self.now, &self.plan.rules, (run.shard, invocation), &run.key, outcome);
+        }
         let poison = match self.dice.from(0, 2) {
             _ if self.calm || !self.dice.percent(self.plan.poison) => Poison::None,
             0 => Poison::Any,
@@ -316,20 +354,21 @@ impl World {
     /// Another runner takes a shard, or ours learns of it, or gets it back.
     pub(crate) fn fence(&mut self) -> Judged {
         let shard = self.any_shard();
-        let epoch = self.process.claims.get(&shard).map(|claim| claim.epoch);
-        match epoch {
+        match self.process.claims.get(&shard).map(|claim| claim.epoch) {
             _ if self.process.draining => Ok(()),
+            // Whoever loses a shard during a lone run is taken for dead: here only killers die.
+            _ if self.store(shard).lone.is_some() => Ok(()),
             None => self.claim(shard),
             Some(epoch) if epoch == self.store(shard).epoch => {
-                if self.store(shard).lone.is_none() {
-                    self.say(|| format!("* another runner takes shard {shard}"));
-                    let clean = self.dice.percent(50);
-                    let store = self.store(shard);
-                    store.take_over();
-                    store.clean = clean;
-                }
+                self.say(|| format!("* another runner takes shard {shard}"));
+                let clean = self.dice.percent(50);
+                let store = self.store(shard);
+                store.take_over();
+                store.clean = clean;
                 Ok(())
             }
+            // It may go on for long as if nothing had happened; or it hears of it.
+            Some(_) if self.dice.percent(50) => Ok(()),
             Some(_) => {
                 self.lost(shard);
                 self.feed(Input::Lost { shard })
@@ -350,6 +389,30 @@ impl World {
         let row = self.store(shard).dead[&seq].clone();
         self.process.redrives.push((shard, seq, row));
         Ok(())
+    }
+
+    fn skip(&mut self) -> Judged {
+        if !self.process.skips.is_empty() && self.dice.percent(50) {
+            return self.feed_skip();
+        }
+        let shard = self.any_shard();
+        let dead: Vec<Seq> = self.store(shard).dead.keys().copied().collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let seq = self.dice.pick(&dead);
+        let row = self.store(shard).dead[&seq].clone();
+        self.process.skips.push((shard, seq, row));
+        Ok(())
+    }
+
+    pub(crate) fn feed_skip(&mut self) -> Judged {
+        let at = self.dice.below(self.process.skips.len());
+        let (shard, seq, row) = self.process.skips.swap_remove(at);
+        let row = self.store(shard).dead.get(&seq).cloned().unwrap_or(row);
+        self.seen.skipped += 1;
+        let DeadRow { key, identity, made, event } = row;
+        self.feed(Input::Skip { shard, key, seq, identity, bytes: 10, made, event })
     }
 
     pub(crate) fn feed_redrive(&mut self) -> Judged {

@@ -71,6 +71,12 @@ fn judge_row(store: &ShardStore, truth: &Truth, rules: &Rules, shard: Shard, row
     let exec = &truth.execs[report.exec];
     hold!((exec.shard, exec.seq) == (shard, seq), "mix-up: row {seq} has the report of {}", exec.seq);
     let Some((_, outcome)) = exec.end else { return Err(format!("row {seq} has a report before the end")) };
+    if let Change::Dead { cause: Cause::RetriesExhausted, .. } = row.change {
+        // The time for retries ends after the next wait, or would have at the start of an attempt said to be the last.
+        let last = exec.ended_at + rules.retry.max_ms;
+        let least = exec.first_at + exec.stopped + rules.retry.for_ms;
+        hold!(last >= least, "{seq} is given up too soon: {exec:?}");
+    }
     if let Change::Settled { state, .. } = row.change {
         let agrees = matches!((state, outcome), (Settled::Done, Outcome::Done) | (Settled::Skipped, Outcome::Skipped));
         hold!(agrees, "{seq} ended with {outcome:?} and is settled as {state:?}");

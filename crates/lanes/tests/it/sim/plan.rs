@@ -1,8 +1,8 @@
 //! What one schedule is like: rules, sizes and the faults that happen.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
-use lanes::{Bounds, OnDead, Order, Retry, Rules};
+use lanes::{Bounds, Breaker, OnDead, Order, Rate, Retry, Rules};
 
 use super::dice::Dice;
 
@@ -26,10 +26,12 @@ pub(crate) enum Sabotage {
     HidesLosses,
     /// The server says that nothing is pending before everything has arrived.
     QuietTooSoon,
+    /// Pauses are not told to the next process.
+    ForgetsPauses,
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NoFence,
         Self::NotAtomic,
         Self::NoLedger,
@@ -38,22 +40,63 @@ impl Sabotage {
         Self::ForgetsLoneMark,
         Self::HidesLosses,
         Self::QuietTooSoon,
+        Self::ForgetsPauses,
     ];
 }
+
+/// What may happen in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Publish,
+    Deliver,
+    Look,
+    Answer,
+    Finish,
+    Quiet,
+    Time,
+    Reconnect,
+    Crash,
+    Fence,
+    Redrive,
+    Drain,
+    Rules,
+    Pause,
+    Skip,
+}
+
+pub(crate) const ACTIONS: [Action; 15] = [
+    Action::Publish,
+    Action::Deliver,
+    Action::Look,
+    Action::Answer,
+    Action::Finish,
+    Action::Quiet,
+    Action::Time,
+    Action::Reconnect,
+    Action::Crash,
+    Action::Fence,
+    Action::Redrive,
+    Action::Drain,
+    Action::Rules,
+    Action::Pause,
+    Action::Skip,
+];
 
 /// Weights and shares of what happens.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) rules: Rules,
     pub(crate) shards: u16,
+    /// Runner processes at a time.
+    pub(crate) processes: usize,
     /// Where the handler begins: what is before it is none of its business.
     pub(crate) base: u64,
     pub(crate) keys: usize,
     pub(crate) chunk: usize,
     pub(crate) steps: usize,
     pub(crate) messages: usize,
-    /// Weights of actions, in the order of `world::Action`.
-    pub(crate) weights: Vec<u64>,
+    /// Weights of actions, in the order of [`ACTIONS`].
+    pub(crate) weights: [u64; ACTIONS.len()],
     pub(crate) duplicates: u64,
     pub(crate) killers: u64,
     pub(crate) takes: u64,
@@ -71,11 +114,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn of(dice: &mut Dice, sabotage: Sabotage) -> Self {
+    /// The plan of a seed.
+    pub(crate) fn of(seed: u64, sabotage: Sabotage) -> Self {
+        let dice = &mut Dice::new(!seed);
         let rules = rules(dice);
         let gentle = dice.percent(25);
         let fault = |dice: &mut Dice, most: u64| if gentle || dice.percent(40) { 0 } else { dice.from(1, most) };
-        let weights = vec![
+        let weights = [
             dice.pick(&[10, 20, 40]),  // publish
             dice.pick(&[20, 40, 80]),  // deliver
             dice.pick(&[20, 60, 150]), // look at the store
@@ -89,10 +134,13 @@ impl Plan {
             dice.pick(&[0, 5, 20]),    // redrive
             fault(dice, 1),            // drain
             fault(dice, 5),            // rules
+            fault(dice, 2),            // pause, or go on
+            dice.pick(&[0, 0, 10]),    // skip
         ];
         Self {
             rules,
             shards: dice.pick(&[1, 1, 2, 3]),
+            processes: dice.pick(&[1, 1, 2, 3]),
             base: dice.pick(&[0, 0, 7]),
             keys: dice.pick(&[1, 2, 3, 6]),
             chunk: dice.pick(&[1, 3, 8]),
@@ -135,6 +183,8 @@ fn rules(dice: &mut Dice) -> Rules {
             jitter: dice.pick(&[0.0, 0.2, 1.0]),
             crash_attempts: NonZeroU32::new(dice.pick(&[1, 2, 3])).unwrap(),
         },
+        breaker: breaker(dice),
+        rate: rate(dice),
         bounds: bounds(dice),
     }
 }
@@ -150,4 +200,18 @@ pub(crate) fn bounds(dice: &mut Dice) -> Bounds {
         lane_events: dice.pick(&[1, 3, 100]),
         park_after_ms: dice.pick(&[0, 100, 5_000]),
     }
+}
+
+fn breaker(dice: &mut Dice) -> Option<Breaker> {
+    let keys = dice.pick(&[0, 0, 1, 2, 3]);
+    Some(Breaker {
+        keys: NonZeroU32::new(keys)?,
+        initial_ms: dice.pick(&[1, 100, 2_000]),
+        max_ms: dice.pick(&[2_000, 30_000]),
+    })
+}
+
+pub(crate) fn rate(dice: &mut Dice) -> Option<Rate> {
+    let events = dice.pick(&[0, 0, 0, 1, 20]);
+    Some(Rate { events: NonZeroU32::new(events)?, per_ms: dice.pick(&[10, 1_000]), shards: NonZeroU16::new(4)? })
 }

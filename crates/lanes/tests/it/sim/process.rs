@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lanes::{CommitReply, Delivery, Handler, Identity, Seq, Shard, StoredEvent};
 
+use super::gate::Gate;
 use super::starts::{Claim, Running};
 use super::store::SimCommit;
 use super::truth::{Event, Report};
@@ -54,6 +55,8 @@ pub(crate) struct Process {
     pub(crate) questions: Vec<(Shard, Question)>,
     pub(crate) running: BTreeMap<u64, Running>,
     pub(crate) redrives: Vec<(Shard, Seq, super::store::DeadRow)>,
+    pub(crate) skips: Vec<(Shard, Seq, super::store::DeadRow)>,
+    pub(crate) gate: Gate,
     pub(crate) draining: bool,
 }
 
@@ -67,7 +70,18 @@ impl Process {
             questions: Vec::new(),
             running: BTreeMap::new(),
             redrives: Vec::new(),
+            skips: Vec::new(),
+            gate: Gate::default(),
             draining: false,
+        }
+    }
+
+    /// The lease of a shard is gone, or is taken anew: nobody waits for what runs.
+    pub(crate) fn lose(&mut self, shard: Shard) {
+        self.claims.remove(&shard);
+        self.consumers.remove(&shard);
+        for run in self.running.values_mut().filter(|run| run.shard == shard) {
+            run.orphan = true;
         }
     }
 

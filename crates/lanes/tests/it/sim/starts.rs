@@ -65,7 +65,8 @@ pub(crate) fn judge_start(
             // Where the host failed, or a copy ran, there is nothing to record: the next mark takes the lone one away.
             let lone = store.lone.filter(|&seq| current && truth.is_first(shard, seq));
             let unrecorded = lone.and_then(|seq| {
-                let last = truth.execs.iter().rfind(|exec| exec.shard == shard && exec.seq == seq)?;
+                let last =
+                    truth.execs.iter().rfind(|exec| (exec.shard, exec.epoch, exec.seq) == (shard, claim.epoch, seq))?;
                 last.end.filter(|(_, outcome)| *outcome != Outcome::HostFailed && !claim.unstored.contains(&seq))
             });
             hold!(unrecorded.is_none(), "something runs before the end of a lone run is recorded");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lanes::{
-    AttemptState, Books, Cause, Change, Claimed, Commit, CommitReply, Conflict, ConflictKind, Identity, Known,
+    AttemptState, BYGONE, Books, Cause, Change, Claimed, Commit, CommitReply, Conflict, ConflictKind, Identity, Known,
     LaneChange, Millis, Origin, Progress, Row, Seq, Settled, StoredEvent, StoredLane, Suspect,
 };
 
@@ -130,6 +130,7 @@ impl ShardStore {
     }
 
     pub(crate) fn load(&self, key: &Arc<str>, from: Seq, limit: u32) -> Vec<StoredEvent<Event>> {
+        let from = if from >= BYGONE { 0 } else { from };
         let rows = self.parked.range((key.clone(), from)..=(key.clone(), Seq::MAX));
         rows.take(limit as usize).map(|(_, event)| event.clone()).collect()
     }
@@ -224,6 +225,7 @@ impl ShardStore {
                 };
                 self.attempts.remove(&row.seq);
                 self.parked.remove(&key);
+                self.dead.remove(&row.seq);
                 self.enter(row, state);
                 if let Some(report) = report {
                     self.effects.entry(row.event.of).or_default().push(report.exec);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanes::{Identity, Outcome, Seq, Shard, Verdict};
+use lanes::{Identity, Millis, Outcome, Seq, Shard, Verdict};
 
 /// What the runner keeps with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,15 @@ pub(crate) struct Known {
 #[derive(Clone, Debug)]
 pub(crate) struct Exec {
     pub(crate) shard: Shard,
+    /// Of the owner that ran it.
+    pub(crate) epoch: u64,
     pub(crate) seq: Seq,
     pub(crate) start: u64,
+    /// The first attempt of its event, by the machine's word.
+    pub(crate) first_at: Millis,
+    /// For how long since then nothing could be tried, at the least.
+    pub(crate) stopped: Millis,
+    pub(crate) ended_at: Millis,
     pub(crate) end: Option<(u64, Outcome)>,
 }
 

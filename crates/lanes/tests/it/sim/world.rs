@@ -1,5 +1,6 @@
 //! One world: streams, the store, a process that may die, and a clock.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lanes::{Command, CommitReply, Handler, Identity, Input, Mark, Millis, Shard, Verdict};
@@ -20,6 +21,7 @@ pub(crate) struct Seen {
     pub(crate) refused: u64,
     pub(crate) parked: u64,
     pub(crate) redriven: u64,
+    pub(crate) skipped: u64,
     pub(crate) deaths: u64,
     pub(crate) lone: u64,
 }
@@ -31,6 +33,7 @@ impl Seen {
         self.refused += other.refused;
         self.parked += other.parked;
         self.redriven += other.redriven;
+        self.skipped += other.skipped;
         self.deaths += other.deaths;
         self.lone += other.lone;
     }
@@ -45,8 +48,16 @@ pub(crate) struct World {
     pub(crate) truth: Truth,
     pub(crate) stores: Vec<ShardStore>,
     pub(crate) process: Process,
+    /// Other runners, each with what it takes for its own. Which one acts changes all the time.
+    pub(crate) others: VecDeque<Process>,
+    /// Since when the handler is paused.
+    pub(crate) paused_since: Option<Millis>,
+    /// When it was.
+    pub(crate) pauses: Vec<(Millis, Millis)>,
     /// Commits that were on their way when their process died.
     pub(crate) strays: Vec<SimCommit>,
+    /// Times of which the machine told that nothing was tried in them.
+    pub(crate) stops: Vec<(Millis, Millis)>,
     /// No more faults, and every handler succeeds.
     pub(crate) calm: bool,
     pub(crate) seen: Seen,
@@ -54,16 +65,20 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, sabotage: Sabotage, trace: bool) -> Self {
+    pub(crate) fn new(plan: Plan, seed: u64, trace: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let plan = Plan::of(&mut dice, sabotage);
         let shards = usize::from(plan.shards);
-        let handler = Handler::new(plan.rules.clone(), dice.next());
+        let mut process = || Process::new(Handler::new(plan.rules.clone(), dice.next()));
+        let (first, others) = (process(), (1..plan.processes).map(|_| process()).collect());
         Self {
             truth: Truth { streams: vec![vec![None; usize::try_from(plan.base).unwrap()]; shards], ..Truth::default() },
             stores: vec![ShardStore::new(plan.base); shards],
-            process: Process::new(handler),
+            process: first,
+            others,
+            paused_since: None,
+            pauses: Vec::new(),
             strays: Vec::new(),
+            stops: Vec::new(),
             now: 1_000_000,
             moment: 0,
             calm: false,
@@ -97,7 +112,10 @@ impl World {
 
     fn judge_memory(&self) -> Judged {
         let gauges = self.process.handler.gauges();
-        hold!(gauges.mended_lanes == 0, "the machine lost count of what is stored: {gauges:?}");
+        // Whoever goes on after a shard is somebody else's finds that the store is not as it was.
+        let stale =
+            self.process.claims.iter().any(|(&shard, claim)| claim.epoch != self.stores[usize::from(shard)].epoch);
+        hold!(stale || gauges.mended_lanes == 0, "the machine lost count of what is stored: {gauges:?}");
         let bounds = &self.plan.rules.bounds;
         // One chunk more than the bound, one stored event for each slot, and what operators sent back.
         let slots = self.plan.rules.concurrency.get() as usize;
@@ -143,6 +161,10 @@ impl World {
                 self.process.questions.push((shard, Question::Commit { commit: Box::new(commit), answer: None }));
             }
             Command::Start { shard, mark, invocations } => self.start(shard, &mark, invocations)?,
+            Command::Stopped { from, until } => {
+                hold!(from < until && until <= self.now, "it was stopped from {from} until {until}");
+                self.stops.push((from, until));
+            }
             Command::Release { shard } => {
                 hold!(self.process.draining, "a release without a drain");
                 let runs = self.process.running.values().any(|run| run.shard == shard && !run.orphan);
@@ -161,11 +183,14 @@ impl World {
 
     fn start(&mut self, shard: Shard, mark: &Mark, invocations: Vec<lanes::Invocation<Event>>) -> Judged {
         hold!(!self.process.draining, "something starts during a drain");
+        hold!(self.paused_since.is_none(), "something starts during a pause");
         hold!(!invocations.is_empty(), "a start of nothing");
         let claim = self.process.claims.get(&shard).ok_or("a start without a claim")?.clone();
         let store = &self.stores[usize::from(shard)];
         let told = (mark, invocations.as_slice());
         judge_start(store, &self.truth, &self.plan.rules, &self.process.running, (shard, &claim), told)?;
+        let started: Vec<(Shard, u64)> = invocations.iter().map(|start| (shard, start.invocation)).collect();
+        self.process.gate.start(self.now, &self.plan.rules, self.plan.shards, &started)?;
         let current = claim.epoch == store.epoch;
         let forgets = self.plan.sabotage == Sabotage::ForgetsLoneMark;
         // A process has one lone run at a time: a later mark of any of its shards says that it is over.
@@ -185,10 +210,20 @@ impl World {
             self.seen.execs += 1;
             self.seen.lone += u64::from(matches!(mark, Mark::Alone(_)));
             let claim = self.process.claims.get_mut(&shard).ok_or("a start without a claim")?;
+            let epoch = claim.epoch;
             claim.began.insert(invocation.seq);
             claim.redriven.remove(&invocation.seq);
             let exec = self.truth.execs.len();
-            self.truth.execs.push(Exec { shard, seq: invocation.seq, start: self.moment, end: None });
+            self.truth.execs.push(Exec {
+                shard,
+                epoch,
+                seq: invocation.seq,
+                start: self.moment,
+                first_at: invocation.first_at,
+                stopped: self.stopped_since(invocation.first_at),
+                ended_at: self.now,
+                end: None,
+            });
             let run = Running {
                 shard,
                 key: invocation.key,
@@ -207,29 +242,76 @@ impl World {
         let claimed = self.store(shard).claim(shard, sabotage);
         let store = &self.stores[usize::from(shard)];
         let redriven = store.parked.values().filter(|event| event.redriven).map(|event| event.seq).collect();
+        self.lost(shard);
         self.process.claims.insert(shard, Claim { epoch: claimed.epoch, redriven, ..Claim::default() });
-        self.process.consumers.remove(&shard);
-        for run in self.process.running.values_mut().filter(|run| run.shard == shard) {
-            run.orphan = true;
+        if sabotage != Sabotage::ForgetsPauses {
+            let stops = self.pauses.iter().chain(&self.stops).copied().collect();
+            self.feed(Input::Stopped(stops))?;
         }
         self.feed(Input::Claimed(claimed))
     }
 
-    /// The lease of a shard is gone, and the machine learns it.
+    /// The lease of a shard is gone, and the machine is about to learn it.
     pub(crate) fn lost(&mut self, shard: Shard) {
-        self.process.claims.remove(&shard);
-        self.process.consumers.remove(&shard);
-        for run in self.process.running.values_mut().filter(|run| run.shard == shard) {
-            run.orphan = true;
+        self.process.lose(shard);
+        self.process.gate.lose(self.now, &self.plan.rules, shard);
+    }
+
+    /// For how long since then the handler was paused.
+    fn stopped_since(&self, since: Millis) -> Millis {
+        let now = self.now;
+        let pauses = self.pauses.iter().copied().chain(self.paused_since.map(|since| (since, now)));
+        pauses.map(|(start, end)| end.saturating_sub(start.max(since))).sum()
+    }
+
+    /// The next process acts.
+    pub(crate) fn rotate(&mut self) {
+        if let Some(next) = self.others.pop_front() {
+            self.others.push_back(std::mem::replace(&mut self.process, next));
         }
+    }
+
+    /// Does each process's part, one after the other.
+    pub(crate) fn each_process(&mut self, mut part: impl FnMut(&mut Self) -> Judged) -> Judged {
+        for _ in 0..=self.others.len() {
+            part(self)?;
+            self.rotate();
+        }
+        Ok(())
+    }
+
+    /// Has the acting process the lease?
+    pub(crate) fn owns(&self, shard: Shard) -> bool {
+        let epoch = self.process.claims.get(&shard).map(|claim| claim.epoch);
+        epoch == Some(self.stores[usize::from(shard)].epoch)
+    }
+
+    /// Lets the owner of a shard act. Answers whether there is one.
+    pub(crate) fn turn_to_owner(&mut self, shard: Shard) -> bool {
+        for _ in 0..=self.others.len() {
+            if self.owns(shard) {
+                return true;
+            }
+            self.rotate();
+        }
+        false
+    }
+
+    /// A process begins in the place of the acting one.
+    pub(crate) fn begin(&mut self) -> Result<Process, String> {
+        let handler = Handler::new(self.plan.rules.clone(), self.dice.next());
+        let old = std::mem::replace(&mut self.process, Process::new(handler));
+        if let Some(since) = self.paused_since {
+            self.feed(Input::Pause { since })?;
+        }
+        Ok(old)
     }
 
     /// The process dies. What it sent to the store may still arrive there.
     pub(crate) fn crash(&mut self) -> Judged {
         self.seen.deaths += 1;
         self.say(|| "* the process dies".to_owned());
-        let handler = Handler::new(self.plan.rules.clone(), self.dice.next());
-        let old = std::mem::replace(&mut self.process, Process::new(handler));
+        let old = self.begin()?;
         for (_, question) in old.questions {
             if let Question::Commit { commit, answer: None } = question
                 && self.dice.percent(50)
@@ -240,8 +322,12 @@ impl World {
         if self.dice.percent(50) {
             self.land_strays()?;
         }
-        for shard in 0..self.plan.shards {
-            self.claim(shard)?;
+        for (shard, claim) in old.claims {
+            // What others have taken stays theirs; what is left lies there until somebody takes it.
+            let store = &self.stores[usize::from(shard)];
+            if claim.epoch == store.epoch && (store.lone.is_some() || self.dice.percent(80)) {
+                self.claim(shard)?;
+            }
         }
         Ok(())
     }

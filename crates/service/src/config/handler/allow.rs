@@ -1,20 +1,35 @@
 //! `allow`: what a plugin may do. Nothing is granted that is not listed.
 
+mod api;
+mod network;
+mod origin;
+
 use event::Prefix;
 use event::subject;
 
+pub use api::ApiPattern;
+pub use network::Network;
+pub use origin::{Host, HostPattern, Origin};
+
+use crate::config::Config;
 use crate::config::node::Node;
 use crate::config::problem::{Problems, Refused};
 use crate::config::section::{Keys, Section};
 use crate::config::value;
 
-const KEYS: Keys = Keys { of: "`allow`", known: &["publish"], later: &["http", "keyvalue", "livekit"] };
+const KEYS: Keys = Keys { of: "`allow`", known: &["publish", "http", "networks", "livekit"], later: &["keyvalue"] };
 
 /// What a plugin may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allow {
     /// The subjects that it may publish to, with NATS wildcards.
     pub publish: Vec<String>,
+    /// Where it may send requests.
+    pub http: Vec<Origin>,
+    /// The private networks in which a host of `http` may be.
+    pub networks: Vec<Network>,
+    /// The methods of LiveKit's API that it may call.
+    pub livekit: Vec<ApiPattern>,
 }
 
 impl Allow {
@@ -24,25 +39,66 @@ impl Allow {
         self.publish.iter().any(|pattern| subject::matches(pattern, subject))
     }
 
-    pub(super) fn decode(node: &Node, prefix: &Prefix, problems: &mut Problems) -> Self {
+    pub(super) fn decode(node: &Node, beside: &Config, problems: &mut Problems) -> Self {
         let section = Section::open(node, KEYS, problems);
-        let mut decoded = Self::default();
-        let Some(node) = section.get("publish") else { return decoded };
-        let items = match value::items(node) {
-            Ok(items) => items,
-            Err(refused) => {
-                problems.refuse(node.place, Refused { message: format!("`publish` {}", refused.message), ..refused });
-                return decoded;
-            }
-        };
-        for item in items {
-            match publish_pattern(item, prefix) {
-                Ok(pattern) => decoded.publish.push(pattern),
-                Err(refused) => problems.refuse(item.place, refused),
-            }
+        let prefix = &beside.nats.prefix;
+        let livekit = list(&section, "livekit", problems, api::decode);
+        if let Some(node) = section.get("livekit")
+            && !livekit.is_empty()
+            && beside.livekit.url.is_none()
+        {
+            problems.refuse(
+                node.place,
+                Refused::new(
+                    "`livekit` grants calls, and `livekit.url` at the top of the file does not say where to",
+                    "add `url: https://example.livekit.cloud` to `livekit` there",
+                ),
+            );
         }
-        decoded
+        let http = list(&section, "http", problems, origin::decode);
+        let networks = list(&section, "networks", problems, network::decode);
+        if let Some(node) = section.get("networks")
+            && http.is_empty()
+        {
+            problems.refuse(
+                node.place,
+                Refused::new(
+                    "`networks` says where the hosts of `http` may be, and `http` grants none",
+                    "add `http: [\"http://billing.internal:8080\"]`, or remove `networks`",
+                ),
+            );
+        }
+        Self {
+            publish: list(&section, "publish", problems, |node| publish_pattern(node, prefix)),
+            http,
+            networks,
+            livekit,
+        }
     }
+}
+
+fn list<T>(
+    section: &Section<'_>,
+    key: &str,
+    problems: &mut Problems,
+    decode: impl Fn(&Node) -> Result<T, Refused>,
+) -> Vec<T> {
+    let Some(node) = section.get(key) else { return Vec::new() };
+    let items = match value::items(node) {
+        Ok(items) => items,
+        Err(refused) => {
+            problems.refuse(node.place, Refused { message: format!("`{key}` {}", refused.message), ..refused });
+            return Vec::new();
+        }
+    };
+    let mut decoded = Vec::with_capacity(items.len());
+    for item in items {
+        match decode(item) {
+            Ok(value) => decoded.push(value),
+            Err(refused) => problems.refuse(item.place, refused),
+        }
+    }
+    decoded
 }
 
 /// A subject pattern that cannot reach what belongs to NATS or to Roomwire.

@@ -7,12 +7,13 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         refused("nats:\n  url: nats://127.0.0.1\nhandlrs:\n  - name: x\n"),
         "conf/roomwire.yaml:3:1: unknown key `handlrs`\n  did you mean `handlers`? the configuration may hold `livekit`, \
-         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `privacy`, `handlers`"
+         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `secrets`, `privacy`, `handlers`"
     );
     assert_eq!(
         refused("receiver:\n  limits: { conections: 1 }\n"),
         "conf/roomwire.yaml:2:13: unknown key `conections`\n  did you mean `connections`? `limits` may hold `connections`, \
-         `in_flight`, `header_bytes`, `headers`, `header_timeout`, `body_timeout`"
+         `in_flight`, `memory`, `header_bytes`, `headers`, `header_timeout`, `body_timeout`, `answer_timeout`, \
+         `idle_timeout`, `tls_timeout`, `http2_streams`, `http2_window`, `http2_resets`, `http2_ping`, `http2_ping_timeout`"
     );
     assert_eq!(
         refused(&handler("retry: { banana: 1 }")),
@@ -25,11 +26,8 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
 fn a_key_that_is_planned_is_refused_rather_than_ignored() {
     let hint = "remove it; this version would ignore what it asks for";
     for (text, words) in [
-        ("secrets: {}\n".to_owned(), "1:1: `secrets` is not supported yet in the configuration"),
-        ("receiver:\n  tls: {}\n".to_owned(), "2:3: `tls` is not supported yet in `receiver`"),
-        (handler("rate: 100/s"), "5:5: `rate` is not supported yet in a handler"),
-        (handler("secrets: [A]"), "5:5: `secrets` is not supported yet in a handler"),
-        (handler("allow: { http: [] }"), "5:14: `http` is not supported yet in `allow`"),
+        ("livekit: { projects: [] }\n".to_owned(), "1:12: `projects` is not supported yet in `livekit`"),
+        (handler("native: state"), "5:5: `native` is not supported yet in a handler"),
         (handler("allow: { keyvalue: [] }"), "5:14: `keyvalue` is not supported yet in `allow`"),
     ] {
         assert_eq!(refused(&text), format!("conf/roomwire.yaml:{words}\n  {hint}"));
@@ -69,6 +67,15 @@ fn a_bad_value_comes_with_what_is_allowed() {
         (
             "receiver: { max_body: 1GiB }\n".to_owned(),
             "1:23: `max_body` is 1.0 GiB\n  it may be from 1.0 KiB to 60.0 MiB",
+        ),
+        (
+            "receiver: { limits: { memory: 8MiB } }\n".to_owned(),
+            "1:31: `memory` is 8.0 MiB, which does not hold one request\n  write at least 16809984, or lower \
+             `receiver.max_body`",
+        ),
+        (
+            "receiver: { tls: { cert: a.crt } }\n".to_owned(),
+            "1:18: `key` is missing\n  write it as `key: /etc/roomwire/tls.key`",
         ),
         (
             "receiver: { path: livekit }\n".to_owned(),
@@ -120,6 +127,19 @@ fn a_bad_value_comes_with_what_is_allowed() {
         (handler("timeout: 0s"), "5:14: `timeout` is 0s\n  it may be from 10ms to 1h"),
         (handler("concurrency: many"), "5:18: `concurrency` is `many`\n  write a whole number from 1 to 4096"),
         (handler("retry: { jitter: 2 }"), "5:22: `jitter` is `2`\n  write a number from 0 to 1, such as `0.2`"),
+        (
+            handler("rate: 100"),
+            "5:11: `rate` is `100`, which is not a rate\n  write a whole number and a time, such as `100/s`, `30/m` or `5/h`",
+        ),
+        (
+            handler("rate: 0/s"),
+            "5:11: `rate` is `0/s`, which is not a rate\n  write a whole number and a time, such as `100/s`, `30/m` or `5/h`",
+        ),
+        (
+            handler("breaker: { initial: 10s, max: 1s }"),
+            "5:35: `max` is below `initial`, 10s\n  raise `max` or lower `initial`",
+        ),
+        (handler("waiting: { bytes: 1KiB }"), "5:23: `bytes` is 1.0 KiB\n  it may be from 64.0 KiB to 64.0 GiB"),
         (
             handler("retry: { initial: 10s, max: 1s }"),
             "5:33: `max` is below `initial`, 10s\n  raise `max` or lower `initial`",
@@ -205,7 +225,7 @@ fn a_file_that_is_not_yaml_is_refused_where_it_stops_being_yaml() {
         (
             "- a\n",
             "1:1: the configuration is a list, not a map\n  it may hold `livekit`, `nats`, `streams`, `receiver`, \
-             `runner`, `state`, `admin`, `privacy`, `handlers`",
+             `runner`, `state`, `admin`, `secrets`, `privacy`, `handlers`",
         ),
     ] {
         assert_eq!(refused(text), format!("conf/roomwire.yaml:{words}"));

@@ -31,7 +31,11 @@ receiver:
   max_body: 1MiB
   leeway: 5s
   drain: 30s
-  limits: { connections: 10, in_flight: 20, header_bytes: 16KiB, headers: 30, header_timeout: 1s, body_timeout: 2s }
+  limits:
+    { connections: 10, in_flight: 20, memory: 32MiB, header_bytes: 16KiB, headers: 30, header_timeout: 1s, body_timeout: 2s,
+      answer_timeout: 3s, idle_timeout: 4s, tls_timeout: 5s, http2_streams: 6, http2_window: 128KiB, http2_resets: 7,
+      http2_ping: 8s, http2_ping_timeout: 9s }
+  tls: { cert: tls/cert.pem, key: /run/secrets/tls.key }
   quarantine: { max_bytes: 1GiB, rate: 50/s }
 privacy: { drop: [turnPassword, metadata] }
 runner: { drain: 1m }
@@ -49,6 +53,9 @@ handlers:
     timeout: 2s
     memory: 128MiB
     retry: { for: 2h, initial: 1s, max: 1m, jitter: 0.5, crash_attempts: 5 }
+    breaker: { keys: 3, initial: 2s, max: 1m }
+    rate: 30/m
+    waiting: { events: 500, bytes: 16MiB, room_events: 32, park_after: 2s }
     config: { plan: pro, price: 1.10, code: 0755, eu: true, note: "yes", word: yes }
     allow: { publish: [usage.>, "billing.*.done"] }
 "#,
@@ -63,7 +70,22 @@ handlers:
     assert_eq!(config.receiver.listen.to_string(), "[::]:9000");
     assert_eq!(config.receiver.paths, ["/livekit", "/hooks/two"]);
     assert_eq!(config.receiver.max_body, 1 << 20);
-    assert_eq!(config.receiver.limits.header_bytes, 16 << 10);
+    let limits = &config.receiver.limits;
+    assert_eq!((limits.connections, limits.in_flight, limits.memory), (10, 20, 32 << 20));
+    assert_eq!((limits.header_bytes, limits.headers), (16 << 10, 30));
+    let seconds = [
+        limits.header_timeout,
+        limits.body_timeout,
+        limits.answer_timeout,
+        limits.idle_timeout,
+        limits.tls_timeout,
+        limits.http2_ping,
+        limits.http2_ping_timeout,
+    ];
+    assert_eq!(seconds.map(|time| time.as_secs()), [1, 2, 3, 4, 5, 8, 9]);
+    assert_eq!((limits.http2_streams, limits.http2_window, limits.http2_resets), (6, 128 << 10, 7));
+    let tls = config.receiver.tls.clone().unwrap();
+    assert_eq!((tls.cert, tls.key), ("conf/tls/cert.pem".into(), "/run/secrets/tls.key".into()));
     let quarantine = config.receiver.quarantine.clone().unwrap();
     assert_eq!((quarantine.max_bytes, quarantine.rate.get()), (1 << 30, 50));
     assert_eq!(config.privacy.drop, ["turnPassword", "metadata"]);
@@ -77,12 +99,19 @@ handlers:
     assert!(handler.takes("participant_left") && handler.takes("room_finished") && !handler.takes("room_started"));
     assert!(handler.takes_dead_letters());
     let when = handler.when.clone().unwrap();
-    assert_eq!((when.text.as_str(), when.place.line), ("event.room.name.startsWith(\"paid-\")", 25));
+    assert_eq!((when.text.as_str(), when.place.line), ("event.room.name.startsWith(\"paid-\")", 29));
     assert_eq!(handler.start, Start::At(1_769_860_800_000));
     assert_eq!((handler.order, handler.on_dead), (Order::None, OnDead::Continue));
     assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (8, Duration::from_secs(2), 128 << 20));
     assert_eq!(handler.retry.for_, Duration::from_hours(2));
     assert_eq!(handler.retry.crash_attempts.get(), 5);
+    let breaker = handler.breaker.clone().unwrap();
+    assert_eq!((breaker.keys.get(), breaker.initial.as_secs(), breaker.max.as_secs()), (3, 2, 60));
+    let rate = handler.rate.unwrap();
+    assert_eq!((rate.events.get(), rate.per), (30, Duration::from_mins(1)));
+    let waiting = &handler.waiting;
+    assert_eq!((waiting.events.get(), waiting.bytes, waiting.room_events.get()), (500, 16 << 20, 32));
+    assert_eq!(waiting.park_after, Duration::from_secs(2));
     let settings: Vec<(&str, &str)> =
         handler.config.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(
@@ -102,7 +131,21 @@ fn a_handler_needs_three_keys_and_has_defaults_for_the_rest() {
     assert_eq!((handler.order, handler.on_dead), (Order::Room, OnDead::Continue));
     assert_eq!((handler.concurrency.get(), handler.timeout, handler.memory), (32, Duration::from_secs(5), 64 << 20));
     assert_eq!(handler.retry, Retry::default());
+    assert_eq!((handler.breaker.clone(), handler.rate), (Some(Breaker::default()), None));
+    assert_eq!(handler.waiting, Waiting::default());
     assert_eq!(handler.allow, Allow::default(), "nothing is granted");
+}
+
+#[test]
+fn the_breaker_is_on_unless_it_is_switched_off() {
+    assert_eq!(read(&handler("breaker: off")).handlers[0].breaker, None);
+    let handlers = read(&handler("breaker: { initial: 2m }")).handlers;
+    let breaker = handlers[0].breaker.clone().unwrap();
+    assert_eq!(
+        (breaker.initial, breaker.max),
+        (Duration::from_mins(2), Duration::from_mins(2)),
+        "never below the first"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Streams that were wiped or restored under a handler.
 
-use lanes::{Books, CommitReply, Known, LaneChange, Origin, Progress};
+use lanes::{BYGONE, Books, CommitReply, Known, LaneChange, Origin, Progress};
 use store::{DeadFilter, LIVE, StreamIdentity};
 
 use super::world::{
@@ -94,7 +94,7 @@ async fn after_a_reset_the_books_still_balance() {
     after.floor = 2;
     after.books.done += 3;
     after.books.parked -= 1;
-    let old = &world.load(HANDLER, LIVE, 0, "room", 0, 1).await.unwrap()[0];
+    let old = &world.load(HANDLER, LIVE, 0, "room", BYGONE, 1).await.unwrap()[0];
     let rows = vec![
         row_of(1, "EV_new_1", Origin::Stream, done()),
         row_of(2, "EV_new_2", Origin::Stream, done()),
@@ -124,10 +124,10 @@ async fn what_waits_or_is_dead_keeps_its_order_and_meets_no_new_sequence() {
     assert_eq!(world.put(&owner, rows).await, CommitReply::Done);
     let owner = owner_of(&world.claim().await.claimed);
     world.reset_progress(&owner, &anew(), "and again").await.unwrap();
-    let waits = world.load(HANDLER, LIVE, 0, "room", 0, 9).await.unwrap();
+    let waits = world.load(HANDLER, LIVE, 0, "room", BYGONE, 9).await.unwrap();
     let ids: Vec<_> = waits.iter().map(|stored| &*stored.identity.id).collect();
     assert_eq!(ids, ["EV_3", "EV_5", "EV_new_3"]);
-    assert!(waits.iter().all(|stored| stored.seq > 1 << 61));
+    assert!(waits.iter().all(|stored| stored.seq >= BYGONE));
     let mut dead = world.dead_list(&DeadFilter::default()).await.unwrap();
     dead.sort_by_key(|letter| letter.seq);
     let ids: Vec<_> = dead.iter().map(|letter| letter.event_id.as_str()).collect();
@@ -136,4 +136,18 @@ async fn what_waits_or_is_dead_keeps_its_order_and_meets_no_new_sequence() {
     assert_eq!(found.seq, dead[0].seq);
     world.put_done(&owner, vec![row_of(found.seq, "EV_4", Origin::Dead, sent_back(1))]).await;
     world.put_done(&owner, vec![row_of(found.seq, "EV_4", Origin::Parked, done())]).await;
+}
+
+#[tokio::test]
+async fn what_a_gone_stream_left_of_a_room_stands_before_what_the_new_one_brings() {
+    let world = used().await;
+    let owner = owner_of(&world.claim().await.claimed);
+    world.reset_progress(&owner, &anew(), "why").await.unwrap();
+    let rows = vec![row_of(1, "EV_new_1", Origin::Stream, parked(0)), row_of(2, "EV_new_2", Origin::Stream, parked(0))];
+    assert_eq!(world.put(&owner, rows).await, CommitReply::Done);
+    let waits = world.load(HANDLER, LIVE, 0, "room", BYGONE, 9).await.unwrap();
+    let ids: Vec<_> = waits.iter().map(|stored| &*stored.identity.id).collect();
+    assert_eq!(ids, ["EV_3", "EV_5", "EV_new_1", "EV_new_2"]);
+    let rest = world.load(HANDLER, LIVE, 0, "room", waits[0].seq + 1, 9).await.unwrap();
+    assert_eq!(rest.len(), 3, "a read may begin among them");
 }

@@ -1,29 +1,34 @@
-//! When is a changed file to be judged? When it has stopped changing.
+//! When are changed files to be judged? When they have stopped changing.
+//!
+//! Files are read again and again instead of being watched: mounted secrets are changed in ways of which no event tells.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What the files hold at one moment; none for one that cannot be read. It holds secrets: never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Contents(Vec<(PathBuf, Option<Vec<u8>>)>);
+pub(crate) struct Contents(Vec<(PathBuf, Option<Vec<u8>>)>);
 
 impl Contents {
-    pub(super) fn read(config: &Path, secrets: &[PathBuf]) -> Self {
-        let files = std::iter::once(config).chain(secrets.iter().map(PathBuf::as_path));
-        Self(files.map(|path| (path.to_owned(), fs::read(path).ok())).collect())
+    pub(crate) fn read<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+        Self(files.into_iter().map(|path| (path.to_owned(), fs::read(path).ok())).collect())
     }
 }
 
+/// How often files are looked at.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Two looks that show the same make one to be judged, once: a file that is being written shows half of itself.
 #[derive(Default)]
-pub(super) struct Settled {
+pub(crate) struct Settled {
     seen: Option<Contents>,
     judged: Option<Contents>,
 }
 
 impl Settled {
     /// Notes what was seen. True when it is as it was at the last look, and not what was judged last.
-    pub(super) fn is_due(&mut self, now: Contents) -> bool {
+    pub(crate) fn is_due(&mut self, now: Contents) -> bool {
         let now = Some(now);
         let rests = now == self.seen;
         self.seen = now;
@@ -31,7 +36,7 @@ impl Settled {
     }
 
     /// What was seen last is judged now.
-    pub(super) fn judged(&mut self) {
+    pub(crate) fn judged(&mut self) {
         self.judged.clone_from(&self.seen);
     }
 }
@@ -62,7 +67,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (config, secret) = (folder.path().join("roomwire.yaml"), folder.path().join("secret"));
         fs::write(&config, "x").unwrap();
-        let read = || Contents::read(&config, std::slice::from_ref(&secret));
+        let read = || Contents::read([&*config, &*secret]);
         let absent = read();
         fs::write(&secret, "one").unwrap();
         let one = read();

@@ -1,0 +1,173 @@
+//! A receiver that answers from a script, on threads of its own, and notes when each attempt came.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+/// How an attempt is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// With this status and no body.
+    Status(u16),
+    /// With this status, no body, and so many seconds in `Retry-After`.
+    After(u16, u32),
+    /// With 200 and a body of two bytes.
+    Body,
+    /// Not at all, and the connection stays open.
+    Hang,
+    /// Not at all: the connection is closed.
+    Close,
+}
+
+/// What an event's attempts are answered, one after the other, by the event's id; 200 where there is nothing left.
+pub(super) type Script = HashMap<String, VecDeque<Reply>>;
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) id: String,
+    pub(super) room: String,
+    /// When its first bytes were there.
+    pub(super) began: Instant,
+    /// When its answer was written.
+    pub(super) ended: Instant,
+    /// The number of its connection.
+    pub(super) connection: usize,
+    /// Names in lower case, in the order in which they came.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+    pub(super) reply: Reply,
+}
+
+impl Reply {
+    /// Whether the connection serves afterwards.
+    pub(super) fn keeps_the_connection(self) -> bool {
+        matches!(self, Reply::Status(_) | Reply::After(..))
+    }
+}
+
+impl Attempt {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// Listens until the test ends.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    script: Script,
+    attempts: Vec<Attempt>,
+}
+
+/// One request as it was read.
+struct Request {
+    began: Instant,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Recorder {
+    pub(super) fn start(script: Script) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
+        let address = listener.local_addr()?;
+        let recorder = Self { address, state: Arc::new(Mutex::new(State { script, attempts: Vec::new() })) };
+        let accepting = recorder.clone();
+        thread::spawn(move || {
+            for (connection, stream) in listener.incoming().flatten().enumerate() {
+                let recorder = accepting.clone();
+                // A connection that breaks shows in the attempts.
+                thread::spawn(move || recorder.serve(stream, connection));
+            }
+        });
+        Ok(recorder)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/livekit", self.address)
+    }
+
+    /// What came so far, in order.
+    pub(super) fn attempts(&self) -> Vec<Attempt> {
+        self.state().attempts.clone()
+    }
+
+    fn serve(&self, mut stream: TcpStream, connection: usize) -> Result<()> {
+        while let Some(Request { began, headers, body }) = read(&mut stream)? {
+            let event: serde_json::Value = serde_json::from_str(&body).context("not JSON")?;
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let (id, room) = (text(&event["id"]), text(&event["room"]["name"]));
+            let reply = self.state().script.get_mut(&id).and_then(VecDeque::pop_front).unwrap_or(Reply::Status(200));
+            let mut state = self.state();
+            // Under the lock: the next attempt cannot be noted before this one.
+            let sent = write(&mut stream, reply);
+            let ended = Instant::now();
+            state.attempts.push(Attempt { id, room, began, ended, connection, headers, body, reply });
+            drop(state);
+            sent?;
+            if reply == Reply::Close {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write(stream: &mut TcpStream, reply: Reply) -> Result<()> {
+    let answer = match reply {
+        Reply::Status(status) => format!("HTTP/1.1 {status} Scripted\r\nContent-Length: 0\r\n\r\n"),
+        Reply::After(status, seconds) => {
+            format!("HTTP/1.1 {status} Scripted\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\r\n")
+        }
+        Reply::Body => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        Reply::Hang | Reply::Close => return Ok(()),
+    };
+    stream.write_all(answer.as_bytes()).context("cannot answer")
+}
+
+/// Reads one request; none where the sender closes.
+fn read(stream: &mut TcpStream) -> Result<Option<Request>> {
+    let (mut bytes, mut began) = (Vec::new(), None);
+    loop {
+        if let Some(request) = parse(&bytes, began)? {
+            return Ok(Some(request));
+        }
+        let mut piece = [0; 16 << 10];
+        let count = stream.read(&mut piece).context("cannot read")?;
+        if count == 0 {
+            return Ok(None);
+        }
+        began = began.or_else(|| Some(Instant::now()));
+        bytes.extend_from_slice(piece.get(..count).unwrap_or_default());
+    }
+}
+
+/// None as long as something is missing. LiveKit says how long its bodies are.
+fn parse(bytes: &[u8], began: Option<Instant>) -> Result<Option<Request>> {
+    let text = String::from_utf8_lossy(bytes);
+    let (Some((head, body)), Some(began)) = (text.split_once("\r\n\r\n"), began) else { return Ok(None) };
+    let headers: Vec<(String, String)> = head
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let Some((_, length)) = headers.iter().find(|(name, _)| name == "content-length") else {
+        bail!("a request without a length: {head}");
+    };
+    let length: usize = length.parse().context("not a length")?;
+    Ok((body.len() >= length).then(|| Request { began, headers, body: body.to_owned() }))
+}
