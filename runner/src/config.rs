@@ -20,6 +20,8 @@ pub struct Config {
     pub(crate) topology: event::topology::StreamsConfig,
     pub(crate) nats: config::NatsSection,
     pub(crate) state_url: String,
+    /// For how long events stay that every handler has settled.
+    pub(crate) keep: Duration,
     pub(crate) drain: Duration,
     pub(crate) secrets: config::SecretsSection,
     pub(crate) livekit: config::LivekitSection,
@@ -64,6 +66,7 @@ impl Config {
             topology: file.topology(),
             nats: file.nats.clone(),
             state_url,
+            keep: file.streams.keep,
             drain: file.runner.drain,
             secrets: file.secrets.clone(),
             livekit: file.livekit.clone(),

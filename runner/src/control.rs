@@ -7,19 +7,18 @@ mod handlers;
 mod letters;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service::error::Chain;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::letters::{Decision, Filter, Named};
 use crate::config::Handler;
-use crate::handler::Message;
+use crate::fleet::Handlers;
 use crate::shared::Shared;
 
 /// The subject on which a runner answers.
@@ -73,22 +72,6 @@ enum Refused {
     TooMany(usize),
     #[error("failed to write to the state store")]
     Write(#[source] store::Error),
-}
-
-/// The handlers that run, by name.
-#[derive(Clone, Default)]
-pub(crate) struct Handlers {
-    running: Arc<Mutex<BTreeMap<String, mpsc::Sender<Message>>>>,
-}
-
-impl Handlers {
-    pub(crate) fn add(&self, name: &str, sender: mpsc::Sender<Message>) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), sender);
-    }
-
-    fn get(&self, name: &str) -> Option<mpsc::Sender<Message>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
 }
 
 /// Answers requests.

@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use claim::is_anchored;
 use lanes::{Command, CommitReply, Input, Shard};
 use service::admin::Component;
-use store::{Event, LIVE, Owner, Report, Stop};
+use store::{Event, Hold, LIVE, Owner, Report, Stop};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Handler;
 use crate::filter::Filter;
+use crate::fleet::{Shards, Standing};
 use crate::plugin::Plugin;
 use crate::shared::Shared;
 
@@ -43,8 +45,18 @@ type MachineCommand = Command<Arc<Event>, Arc<Report>>;
 pub(crate) enum Message {
     /// For the machine.
     Input(MachineInput),
+    /// A shard is to be claimed: it is marked so in [`Shards`].
+    Claim { shard: Shard },
+    /// A shard is another runner's turn: it is marked so in [`Shards`].
+    GiveBack { shard: Shard },
+    /// All that is to be claimed for now was said.
+    Assigned,
+    /// The lease ran out: no shard is ours any more.
+    LeaseLost,
     /// A shard was claimed.
     Claimed(Box<claim::Claimed>),
+    /// A shard that is to be claimed is another runner's.
+    NotClaimed { shard: Shard, hold: Hold },
     /// The stream of a shard is not the one that was claimed: what the epoch knows of it is void.
     StreamChanged { shard: Shard, incarnation: u32 },
     /// A lease was given back.
@@ -56,6 +68,7 @@ pub(crate) enum Message {
 /// What the task keeps of a shard that it owns.
 struct Owned {
     owner: Owner,
+    hold: Hold,
     stream: claim::Stream,
     incarnation: u32,
     puller: Option<JoinHandle<()>>,
@@ -73,13 +86,17 @@ pub(crate) struct Task {
     plugin: Plugin,
     machine: lanes::Handler<Arc<Event>, Arc<Report>>,
     shards: BTreeMap<Shard, Owned>,
+    /// What the fleet is told of the shards.
+    standing: Shards,
     jobs: JoinSet<()>,
     reports: mpsc::Sender<Message>,
     inbox: mpsc::Receiver<Message>,
     releasing: usize,
     claiming: usize,
-    /// Said to be ready when every shard was claimed: a handler that begins with what is new then misses nothing.
+    /// Said to be ready when every shard that falls to this runner was claimed: a handler that begins with what is new
+    /// then misses nothing.
     ready: Component,
+    assigned: bool,
     clock: Clock,
 }
 
@@ -114,12 +131,14 @@ impl Task {
             config,
             plugin,
             shards: BTreeMap::new(),
+            standing: Shards::default(),
             jobs: JoinSet::new(),
             reports,
             inbox,
             releasing: 0,
             claiming: 0,
             ready,
+            assigned: false,
             clock: Clock::new(),
         }
     }
@@ -129,15 +148,14 @@ impl Task {
         self.reports.clone()
     }
 
+    /// How the shards stand, for the fleet.
+    pub(crate) fn standing(&self) -> Shards {
+        self.standing.clone()
+    }
+
     /// Runs until `shutdown`, then drains: what runs ends and is committed, leases are given back.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         self.recall().await;
-        for shard in self.shared.sources(&self.config.on) {
-            self.claim(shard);
-        }
-        if self.claiming == 0 {
-            self.ready.ready();
-        }
         let mut draining = false;
         let mut measure = tokio::time::interval(MEASURE);
         measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -169,16 +187,37 @@ impl Task {
                 self.note(&input);
                 self.feed(input).await;
             }
+            Message::Claim { shard } if draining => self.standing.remove(shard),
+            Message::Claim { shard } => self.claim(shard),
+            Message::GiveBack { shard } if self.shards.contains_key(&shard) => {
+                tracing::info!(handler = %self.config.name, shard, "giving a shard back: it is another runner's turn");
+                self.feed(Input::GiveBack { shard }).await;
+            }
+            Message::GiveBack { shard } => self.standing.remove(shard),
+            Message::Assigned => {
+                self.assigned = true;
+                self.look_ready();
+            }
+            Message::LeaseLost => self.lose_all().await,
             Message::Claimed(claimed) => {
                 self.claiming -= 1;
-                if draining {
-                    self.release(claimed.owner);
-                } else {
-                    self.take(*claimed).await;
+                // Of a lease that ran out meanwhile: the fleet knows, and may have asked for the shard anew.
+                if claimed.hold.is_good() {
+                    if draining {
+                        self.release(claimed.owner, claimed.hold);
+                    } else {
+                        self.standing.set(claimed.owner.shard, Standing::Owned);
+                        self.take(*claimed).await;
+                    }
                 }
-                if self.claiming == 0 {
-                    self.ready.ready();
+                self.look_ready();
+            }
+            Message::NotClaimed { shard, hold } => {
+                self.claiming -= 1;
+                if hold.is_good() {
+                    self.standing.remove(shard);
                 }
+                self.look_ready();
             }
             Message::StreamChanged { shard, incarnation } => {
                 if self.shards.get(&shard).is_some_and(|owned| owned.incarnation == incarnation) {
@@ -192,8 +231,28 @@ impl Task {
             Message::Released { shard } => {
                 self.releasing -= 1;
                 self.drop_shard(shard);
+                self.standing.remove(shard);
+                self.shared.store.changed().notify_one();
             }
             Message::Stand(reply) => drop(reply.send(self.stand())),
+        }
+    }
+
+    fn look_ready(&self) {
+        if self.assigned && self.claiming == 0 {
+            self.ready.ready();
+        }
+    }
+
+    /// Drops every shard. What runs of them goes on to its end, and nothing of it is committed.
+    async fn lose_all(&mut self) {
+        let shards: Vec<Shard> = self.shards.keys().copied().collect();
+        if !shards.is_empty() {
+            tracing::warn!(handler = %self.config.name, ?shards, "lost all shards: the lease of this runner ran out");
+        }
+        for shard in shards {
+            self.feed(Input::Lost { shard }).await;
+            self.drop_shard(shard);
         }
     }
 
@@ -208,7 +267,8 @@ impl Task {
             Input::Committed { shard, reply: CommitReply::Lost, .. } => {
                 tracing::warn!(handler = %self.config.name, shard, "lost the shard: another owner claimed it");
                 self.drop_shard(*shard);
-                self.claim(*shard);
+                self.standing.remove(*shard);
+                self.shared.store.changed().notify_one();
             }
             Input::Quiet { shard, pending, .. } => {
                 self.shared.metrics.lag(&self.config.name, *shard, *pending);
@@ -288,20 +348,25 @@ impl Task {
             Command::Release { shard } => {
                 if let Some(owned) = self.shards.get_mut(&shard) {
                     owned.stop_pulling();
-                    let owner = owned.owner.clone();
-                    self.release(owner);
+                    let (owner, hold) = (owned.owner.clone(), owned.hold.clone());
+                    self.release(owner, hold);
                 }
             }
         }
     }
 
-    fn release(&mut self, owner: Owner) {
+    fn release(&mut self, owner: Owner, hold: Hold) {
         self.releasing += 1;
         let (store, name, reports) = self.store_call();
         self.jobs.spawn(async move {
-            if let Err(error) = store.release(&owner).await {
-                let error = service::error::Chain(&error).to_string();
-                tracing::warn!(handler = %name, shard = owner.shard, error, "failed to give the lease back");
+            // Where others wait for the shard it is tried until it can be no news to them.
+            while let Err(error) = store.release(&owner).await {
+                let text = service::error::Chain(&error).to_string();
+                tracing::warn!(handler = %name, shard = owner.shard, error = text, "failed to give the lease back");
+                if !store.is_shared() || matches!(error, store::Error::Lost { .. }) || !hold.is_good() {
+                    break;
+                }
+                tokio::time::sleep(STORE_RETRY).await;
             }
             send(&reports, Message::Released { shard: owner.shard }).await;
         });

@@ -13,6 +13,7 @@ mod engine;
 #[cfg(debug_assertions)]
 mod failpoint;
 mod filter;
+mod fleet;
 mod handler;
 mod host;
 mod invoke;
@@ -21,6 +22,7 @@ mod outbox;
 mod plugin;
 mod serve;
 mod shared;
+mod trim;
 pub mod when;
 
 pub use config::Config;

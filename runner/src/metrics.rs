@@ -84,6 +84,8 @@ pub(crate) struct Metrics {
     outbox: Family<OfHandler, Gauge>,
     sent: Counter,
     send_failures: Counter,
+    shards: Family<OfHandler, Gauge>,
+    trimmed: Counter,
     resets: Family<OfHandler, Counter>,
     activations: Family<OfOutcome, Counter>,
     outgoing: Family<OfOutcome, Counter>,
@@ -117,6 +119,8 @@ impl Metrics {
             outbox: Family::default(),
             sent: Counter::default(),
             send_failures: Counter::default(),
+            shards: Family::default(),
+            trimmed: Counter::default(),
             resets: Family::default(),
             activations: Family::default(),
             outgoing: Family::default(),
@@ -168,6 +172,12 @@ impl Metrics {
             runner.register("outbox_rows", "Messages that were committed and not sent yet", this.outbox.clone());
             runner.register("outbox_sent", "Messages that their stream acknowledged", this.sent.clone());
             runner.register("outbox_failures", "Sends that failed or were not answered", this.send_failures.clone());
+            runner.register("shards", "Shards that this runner owns", this.shards.clone());
+            runner.register(
+                "trimmed_events",
+                "Settled events that were removed from their stream",
+                this.trimmed.clone(),
+            );
             runner.register("stream_resets", "Streams found wiped or restored", this.resets.clone());
             runner.register("plugin_activations", "Plugin files taken or refused", this.activations.clone());
             runner.register(
@@ -216,6 +226,14 @@ impl Metrics {
     pub(crate) fn lag(&self, handler: &HandlerName, shard: Shard, pending: u64) {
         let labels = OfShard { handler: handler.to_string(), shard };
         self.lag.get_or_create(&labels).set(number(pending));
+    }
+
+    pub(crate) fn shards(&self, handler: &str, owned: usize) {
+        self.shards.get_or_create(&of(handler)).set(i64::try_from(owned).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn trimmed(&self, events: u64) {
+        self.trimmed.inc_by(events);
     }
 
     pub(crate) fn stream_reset(&self, handler: &HandlerName) {

@@ -134,6 +134,7 @@ impl Outbox {
 
     /// Sends one row of each lane and waits for the answers.
     async fn round(&mut self, rows: Vec<OutboxRow>, blocked: &mut HashSet<Lane>) -> Result<(), store::Error> {
+        let hold = self.store.hold();
         let (ready, refused) = self.find_targets(rows).await;
         let (ready, known) = self.settle_unknown(ready).await;
         let noted: Vec<Sending> = ready
@@ -144,8 +145,11 @@ impl Outbox {
                 last_seq: ready.row.sent.as_ref().map_or(ready.target.last_seq, |sent| sent.last_seq),
             })
             .collect();
+        // What has another owner by now is that one's to send.
+        let mut ready = ready;
         if !noted.is_empty() {
-            self.store.outbox_sending(&noted, unix_ms()).await?;
+            let ours = self.store.outbox_sending(&noted, unix_ms()).await?;
+            ready.retain(|ready| ours.contains(&ready.row.id) && hold.is_good());
         }
         let sends: FuturesUnordered<_> = ready.into_iter().map(|ready| send(&self.js, ready)).collect();
         let mut answers: Vec<Answer> = sends.collect().await;

@@ -1,5 +1,7 @@
 //! The process lifetime of a runner: connect, open, start every handler, drain.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Handler};
-use crate::control::{Control, Handlers};
+use crate::control::Control;
 use crate::engine::{Engine, EngineError};
+use crate::fleet::{Fleet, Handlers, Running};
 use crate::handler::Task;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
@@ -24,6 +27,7 @@ use crate::plugin::activate::Activator;
 use crate::plugin::watch::Watched;
 use crate::plugin::{Granter, GranterError, Plugin};
 use crate::shared::Shared;
+use crate::trim::Trim;
 
 /// The wait before NATS is asked again at start.
 const RETRY: Duration = Duration::from_secs(1);
@@ -84,7 +88,7 @@ async fn serve(
 ) -> Result<(), RunError> {
     let ready = health.component("runner");
     let metrics = Metrics::register(metrics);
-    let store = Store::open(&config.state_url, &config.prefix).await.map_err(RunError::Store)?;
+    let Some(store) = open(&config, &ready, &shutdown).await? else { return Ok(()) };
     let connection = connect(&config, "roomwire-runner").await?;
     service::nats::watch_health(&connection, health.component("nats (runner)"), shutdown.clone());
     let effects = connect(&config, "roomwire-effects").await?;
@@ -105,7 +109,8 @@ async fn serve(
         metrics: metrics.clone(),
         prefix: config.prefix.clone(),
         shards: config.topology.shards,
-        runner: format!("pid {} since {}", std::process::id(), jiff::Timestamp::now()),
+        duplicate_window: config.topology.duplicate_window,
+        runner: runner_name(),
         lone: Arc::new(RwLock::new(())),
     });
     let configs: Arc<[Arc<Handler>]> = config.handlers.iter().cloned().map(Arc::new).collect();
@@ -115,7 +120,10 @@ async fn serve(
     let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone() };
     beside.spawn(control.run(background.clone()));
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
+    let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
+    beside.spawn(fleet.run(shutdown.clone(), background.clone()));
     beside.spawn(statistics(store.clone(), metrics, background.clone()));
+    beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
     let mut serving = JoinSet::new();
     for config in configs.iter() {
         let watched = Watched::new(config.plugin.clone(), Arc::new(granter.grants(config)), config.limits);
@@ -138,6 +146,37 @@ async fn serve(
     let _ = tokio::time::timeout(Duration::from_secs(5), async { while beside.join_next().await.is_some() {} }).await;
     store.close().await;
     Ok(())
+}
+
+/// Opens the state store; waits for a server that is not there yet. None at a shutdown.
+async fn open(config: &Config, ready: &Component, shutdown: &CancellationToken) -> Result<Option<Store>, RunError> {
+    loop {
+        let error = tokio::select! {
+            opened = Store::open(&config.state_url, &config.prefix) => match opened {
+                Ok(store) => return Ok(Some(store)),
+                Err(error) => error,
+            },
+            () = shutdown.cancelled() => return Ok(None),
+        };
+        if !error.is_passing() {
+            return Err(RunError::Store(error));
+        }
+        tracing::warn!(error = %Chain(&error), "the state store is not there; trying again");
+        ready.unready("waiting for the state store");
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => {}
+            () = shutdown.cancelled() => return Ok(None),
+        }
+    }
+}
+
+/// A name that no other start of a runner has, on whatever machine.
+fn runner_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let chance = RandomState::new().hash_one(std::process::id());
+    let (pid, since) = (std::process::id(), jiff::Timestamp::now());
+    format!("{host} pid {pid} since {since:.0} ({:06x})", chance & 0xff_ffff)
 }
 
 async fn connect(config: &Config, name: &str) -> Result<Connection, RunError> {
@@ -223,7 +262,13 @@ impl Slot {
                         let first = Plugin::new(generation);
                         let handler =
                             Task::new(self.shared.clone(), self.config.clone(), first.clone(), judged.clone());
-                        self.handlers.add(self.config.name.as_str(), handler.sender());
+                        let running = Running {
+                            sender: handler.sender(),
+                            shards: handler.standing(),
+                            sources: self.shared.sources(&self.config.on),
+                        };
+                        self.handlers.add(self.config.name.as_str(), running);
+                        self.shared.store.changed().notify_one();
                         task.spawn(handler.run(shutdown.clone()));
                         plugin = Some(first);
                     }

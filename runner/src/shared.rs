@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::jetstream;
 use event::{Prefix, topology};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) prefix: Prefix,
     pub(crate) shards: NonZeroU16,
+    /// For how long the configuration says that event streams recognise repeats.
+    pub(crate) duplicate_window: Duration,
     /// This start of this runner: what leases name as their owner.
     pub(crate) runner: String,
     /// Read by every invocation, written by one that must run alone in the process.

@@ -83,6 +83,10 @@ impl<E: Clone, R: Clone> Handler<E, R> {
                 with(shards, shard, |owned| owned.quiet(core, incarnation, stream_last, delivered, pending));
             }
             Input::Reconnected { shard } => with(shards, shard, |owned| owned.reconnected(core)),
+            Input::GiveBack { shard } => {
+                core.lone_queue.retain(|(of, _)| *of != shard);
+                with(shards, shard, Owned::leave);
+            }
             Input::Drain => {
                 core.draining = true;
                 core.lone_queue.clear();
@@ -118,13 +122,19 @@ impl<E: Clone, R: Clone> Handler<E, R> {
             self.shards.values_mut().for_each(|owned| {
                 owned.flush(&mut self.core);
             });
-            self.release();
+            self.release(|_| true);
             return;
         }
-        for owned in self.shards.values_mut() {
+        for owned in self.shards.values_mut().filter(|owned| !owned.is_leaving()) {
             owned.wake(&mut self.core);
         }
         self.judge_breaker();
+        self.settle();
+        self.release(Owned::is_leaving);
+    }
+
+    /// Commits and starts until neither changes anything.
+    fn settle(&mut self) {
         loop {
             let mut acted = false;
             for owned in self.shards.values_mut() {
@@ -205,20 +215,24 @@ impl<E: Clone, R: Clone> Handler<E, R> {
             return false;
         }
         let mut relieved = false;
-        for owned in self.shards.values_mut() {
+        for owned in self.shards.values_mut().filter(|owned| !owned.is_leaving()) {
             relieved |= owned.relieve(&mut self.core);
         }
         relieved
     }
 
-    fn release(&mut self) {
-        let out = &mut self.core.out;
-        self.shards.retain(|&shard, owned| {
-            if owned.is_quiet() {
-                out.push(Command::Release { shard });
+    /// Gives back those of the shards that are to be released and are quiet.
+    fn release(&mut self, is_to_be: impl Fn(&Owned<E, R>) -> bool) {
+        let Self { core, shards, .. } = self;
+        shards.retain(|&shard, owned| {
+            let released = is_to_be(owned) && owned.is_quiet();
+            if released {
+                core.gate.lose(shard);
+                core.out.push(Command::Release { shard });
             }
-            !owned.is_quiet()
+            !released
         });
+        core.shards = shards.len();
     }
 
     fn has_slot(&self) -> bool {
@@ -261,7 +275,10 @@ impl<E: Clone, R: Clone> Handler<E, R> {
     /// May one more chunk of up to [`crate::CHUNK`] messages of this shard be handed over?
     #[must_use]
     pub fn wants(&self, shard: Shard) -> bool {
-        !self.core.draining && self.shards.contains_key(&shard) && self.has_room() && self.pulls()
+        !self.core.draining
+            && self.shards.get(&shard).is_some_and(|owned| !owned.is_leaving())
+            && self.has_room()
+            && self.pulls()
     }
 
     /// New rules, from the next decision on. What is in hand stays in its lanes, and lanes that are held stay held.

@@ -138,6 +138,11 @@ pub enum Input<E, R> {
         /// Which shard.
         shard: Shard,
     },
+    /// Start nothing more of this shard; let what runs end, commit it, then release it.
+    GiveBack {
+        /// Which shard.
+        shard: Shard,
+    },
     /// Start nothing more; let what runs end, commit it, then release every shard.
     Drain,
     /// Time passed; [`crate::Handler::next_wake`] says when this is due.

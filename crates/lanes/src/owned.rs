@@ -90,6 +90,9 @@ pub(crate) struct Owned<E, R> {
     /// The progress by the answered commits.
     committed: Progress,
 
+    /// It is to be given back: nothing of it starts any more.
+    leaving: bool,
+
     incarnation: u32,
     consumer_seq: u64,
     /// Everything up to here arrived or is no business of ours.
@@ -126,6 +129,20 @@ pub(crate) struct Owned<E, R> {
 }
 
 impl<E: Clone, R: Clone> Owned<E, R> {
+    /// Starts nothing more, so that it can be given back once it is quiet.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = true;
+        self.still();
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    fn is_stopping(&self, core: &Core<E, R>) -> bool {
+        core.draining || self.leaving
+    }
+
     pub(crate) fn events(&self) -> u64 {
         self.events
     }

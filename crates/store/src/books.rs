@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use lanes::{Books, Millis, Progress, Shard};
-use sqlx::{Row as _, SqliteConnection};
 
 use crate::{
     error::Failure,
+    fields::{Ask, Fields},
     progress::{Stored, columns},
 };
 
@@ -19,6 +19,8 @@ pub struct BooksRow {
     pub run: String,
     /// The shard.
     pub shard: Shard,
+    /// Who claimed it last.
+    pub owner: String,
     /// The epoch of the last claim.
     pub epoch: u64,
     /// The last owner gave it back.
@@ -27,6 +29,8 @@ pub struct BooksRow {
     pub progress: Progress,
     /// What the books held when the stream was found wiped or restored: it is in the books, not in the sequences.
     pub carried: u64,
+    /// When the stream was created whose sequences these are, as the server says it.
+    pub stream_created: String,
     /// When this was written.
     pub updated_at: Millis,
 }
@@ -60,33 +64,36 @@ pub struct Counts {
     pub outbox: u64,
 }
 
-pub(crate) async fn books(conn: &mut SqliteConnection) -> Result<Vec<BooksRow>, Failure> {
+/// Asks for the books of all.
+pub(crate) fn ask() -> Ask {
     const ALL: &str = concat!(
         "select ",
         columns!(),
         ", run, shard, h.name as handler from progress join handlers as h on h.id = handler_id
         order by h.name, run, shard"
     );
-    let rows = sqlx::query(ALL).fetch_all(conn).await?;
-    rows.iter()
-        .map(|row| {
-            let stored = Stored::of(row)?;
-            Ok(BooksRow {
-                handler: row.try_get("handler")?,
-                run: row.try_get("run")?,
-                shard: row.try_get("shard")?,
-                epoch: stored.epoch,
-                clean: stored.clean,
-                progress: stored.progress,
-                carried: stored.carried,
-                updated_at: stored.updated_at,
-            })
-        })
-        .collect()
+    Ask { sql: ALL, args: Vec::new() }
 }
 
-/// Every handler and run that has progress or something that waits; zeros where nothing does.
-pub(crate) async fn counts(conn: &mut SqliteConnection) -> Result<Vec<Counts>, sqlx::Error> {
+/// A row of [`ask`].
+pub(crate) fn books(row: &dyn Fields) -> Result<BooksRow, Failure> {
+    let stored = Stored::of(row)?;
+    Ok(BooksRow {
+        handler: row.text("handler")?,
+        run: row.text("run")?,
+        shard: row.shard("shard")?,
+        owner: stored.owner,
+        epoch: stored.epoch,
+        clean: stored.clean,
+        progress: stored.progress,
+        carried: stored.carried,
+        stream_created: stored.stream_created,
+        updated_at: stored.updated_at,
+    })
+}
+
+/// Asks what waits, in every handler and run that has progress or something that waits.
+pub(crate) fn ask_counts() -> Ask {
     const ALL: &str = "
         select h.name as handler, c.run as run, c.what as what, c.n as n
         from (
@@ -96,10 +103,26 @@ pub(crate) async fn counts(conn: &mut SqliteConnection) -> Result<Vec<Counts>, s
             select handler_id, run, 'dead', count(*) from dead where redriven_at is null group by handler_id, run
             union all select handler_id, run, 'outbox', count(*) from outbox group by handler_id, run
         ) as c join handlers as h on h.id = c.handler_id";
+    Ask { sql: ALL, args: Vec::new() }
+}
+
+/// What a row of [`ask_counts`] counts.
+pub(crate) struct Counted {
+    handler: String,
+    run: String,
+    what: String,
+    n: u64,
+}
+
+/// A row of [`ask_counts`].
+pub(crate) fn counted(row: &dyn Fields) -> Result<Counted, sqlx::Error> {
+    Ok(Counted { handler: row.text("handler")?, run: row.text("run")?, what: row.text("what")?, n: row.nat("n")? })
+}
+
+/// The counts by handler and run; zeros where nothing waits.
+pub(crate) fn counts(rows: Vec<Counted>) -> Vec<Counts> {
     let mut counts: BTreeMap<(String, String), Counts> = BTreeMap::new();
-    for row in sqlx::query(ALL).fetch_all(conn).await? {
-        let (handler, run): (String, String) = (row.try_get("handler")?, row.try_get("run")?);
-        let (what, n): (String, u64) = (row.try_get("what")?, row.try_get::<i64, _>("n")?.cast_unsigned());
+    for Counted { handler, run, what, n } in rows {
         let counts = counts.entry((handler.clone(), run.clone())).or_insert_with(|| Counts {
             handler,
             run,
@@ -112,5 +135,5 @@ pub(crate) async fn counts(conn: &mut SqliteConnection) -> Result<Vec<Counts>, s
             _ => {}
         }
     }
-    Ok(counts.into_values().collect())
+    counts.into_values().collect()
 }

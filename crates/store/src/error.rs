@@ -7,9 +7,10 @@ use lanes::Shard;
 /// The store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL is not one of SQLite.
+    /// The URL is neither one of SQLite nor one of PostgreSQL.
     #[error(
-        "the state store `{url}` is not supported: write `sqlite:` and the path of a file, such as `sqlite:state.db`"
+        "the state store `{url}` is not supported: write `sqlite:` and the path of a file, such as `sqlite:state.db`, \
+         or `postgres://user@host/database`"
     )]
     Url {
         /// The URL.
@@ -41,24 +42,47 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
-    /// The file cannot be opened as a database.
-    #[error("cannot open the database `{}`", path.display())]
+    /// It cannot be opened as a database, or not be reached.
+    #[error("cannot open the database `{database}`")]
     Connect {
-        /// The database file.
-        path: PathBuf,
+        /// The database: its file, or its URL without the password.
+        database: String,
         /// Why.
         #[source]
         source: sqlx::Error,
     },
     /// The schema cannot be brought up to date.
-    #[error("cannot migrate the database `{}`: it may have been written by a newer version", path.display())]
+    #[error("cannot migrate the database `{database}`: it may have been written by a newer version")]
     Migrate {
-        /// The database file.
-        path: PathBuf,
+        /// The database: its file, or its URL without the password.
+        database: String,
         /// Why.
         #[source]
         source: sqlx::migrate::MigrateError,
     },
+    /// The database is set up in a way that cannot hold what must be held.
+    #[error("the database `{database}` cannot be used: {what}")]
+    Unfit {
+        /// The database: its URL without the password.
+        database: String,
+        /// What is wrong, and the fix.
+        what: String,
+    },
+}
+
+impl OpenError {
+    /// Whether it may work later without anybody doing anything about it: the server is starting, or out of reach.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { source: sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut, .. } => true,
+            // Too many connections, and the states of a server that starts or stops.
+            Self::Connect { source: sqlx::Error::Database(error), .. } => {
+                error.code().is_some_and(|code| code == "53300" || code.starts_with("57P"))
+            }
+            _ => false,
+        }
+    }
 }
 
 struct Pid(Option<u32>);
@@ -81,6 +105,14 @@ pub enum Error {
     /// The epoch is not the asker's any more.
     #[error("shard {shard} of handler `{handler}` has another owner by now")]
     Lost {
+        /// The handler.
+        handler: Arc<str>,
+        /// The shard.
+        shard: Shard,
+    },
+    /// Another runner that lives owns the shard, or this one's lease has run out.
+    #[error("shard {shard} of handler `{handler}` is another runner's")]
+    Taken {
         /// The handler.
         handler: Arc<str>,
         /// The shard.
@@ -127,19 +159,26 @@ impl From<sqlx::Error> for Failure {
 
 /// Whether the database as a whole is in trouble (busy, full, unreadable, gone), and not one statement or row.
 pub(crate) fn is_of_database(error: &sqlx::Error) -> bool {
-    // SQLite's primary result codes: error, constraint, mismatch, too big, range.
-    const OF_ONE_STATEMENT: [i32; 5] = [1, 19, 20, 18, 25];
     match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
-            !OF_ONE_STATEMENT.contains(&(code & 0xff))
-        }
+        sqlx::Error::Database(error) => !is_of_one_statement(&error.code().unwrap_or_default()),
         sqlx::Error::Encode(_)
         | sqlx::Error::Decode(_)
         | sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::RowNotFound => false,
         _ => true,
+    }
+}
+
+fn is_of_one_statement(code: &str) -> bool {
+    // SQLite's primary result codes: error, constraint, mismatch, too big, range.
+    const SQLITE: [i32; 5] = [1, 19, 20, 18, 25];
+    // PostgreSQL's classes: cardinality, data, constraint, syntax, limits of one statement; and what a trigger raises.
+    const POSTGRES: [&str; 6] = ["21", "22", "23", "42", "54", "P0"];
+    // SQLite's codes have at most four digits, those of PostgreSQL five characters.
+    match code.parse::<i32>() {
+        Ok(number) if code.len() < 5 => SQLITE.contains(&(number & 0xff)),
+        _ => POSTGRES.iter().any(|class| code.starts_with(class)),
     }
 }
 
@@ -155,5 +194,31 @@ impl fmt::Display for Chain<'_> {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_one_statement;
+
+    #[test]
+    fn a_row_s_trouble_is_told_from_the_database_s() {
+        // SQLite: unique, not null, too big; then busy, disk i/o, full, read-only.
+        for (code, one) in [("1555", true), ("1299", true), ("18", true), ("5", false), ("522", false), ("13", false)] {
+            assert_eq!(is_of_one_statement(code), one, "{code}");
+        }
+        // PostgreSQL: unique, division, index row too large, raised; then deadlock, shutdown, disk full, read-only.
+        for (code, one) in [
+            ("23505", true),
+            ("22012", true),
+            ("54000", true),
+            ("P0001", true),
+            ("40P01", false),
+            ("57P01", false),
+            ("53100", false),
+            ("25006", false),
+        ] {
+            assert_eq!(is_of_one_statement(code), one, "{code}");
+        }
     }
 }

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lanes::{Identity, Millis, Seq, Shard};
 use serde::Serialize;
-use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     Event,
     error::Failure,
-    ledger::State,
+    fields::{Arg, Ask, Fields},
     parked::event,
-    writer::{Desk, Verdict, Work},
 };
 
 /// Which dead letters are wanted.
@@ -136,7 +134,8 @@ pub struct DeadEvent {
     pub event: Arc<Event>,
 }
 
-pub(crate) async fn list(conn: &mut SqliteConnection, filter: &DeadFilter) -> Result<Vec<DeadSummary>, sqlx::Error> {
+/// Asks for dead letters, the newest first.
+pub(crate) fn list(filter: &DeadFilter) -> Ask {
     const LIST: &str = "
         select h.name as handler, d.run as run, d.shard as shard, d.seq as seq, d.project as project,
             d.event_id as event_id, d.kind as kind, d.key as key, d.n as n, d.cause as cause, d.message as message,
@@ -144,31 +143,28 @@ pub(crate) async fn list(conn: &mut SqliteConnection, filter: &DeadFilter) -> Re
             d.redriven_at is null and exists (
                 select 1 from lanes as l
                 where l.handler_id = d.handler_id and l.run = d.run and l.shard = d.shard and l.lane = d.lane
-                    and l.held = 1
+                    and l.held <> 0
             ) as held
         from dead as d join handlers as h on h.id = d.handler_id
-        where (?1 is null or h.name = ?1) and (?2 is null or d.kind = ?2) and (?3 is null or d.cause = ?3)
-            and (?4 is null or d.died_at >= ?4) and (?5 or d.redriven_at is null)
-            and (?7 is null or d.died_at <= ?7)
-        order by d.died_at desc, d.id desc limit ?6";
-    let rows = sqlx::query(LIST)
-        .bind(filter.handler.clone())
-        .bind(filter.kind.clone())
-        .bind(filter.cause.clone())
-        .bind(filter.since.map(u64::cast_signed))
-        .bind(filter.redriven)
-        .bind(i64::from(filter.limit.unwrap_or(1000)))
-        .bind(filter.until.map(u64::cast_signed))
-        .fetch_all(conn)
-        .await?;
-    rows.iter().map(summary).collect()
+        where (cast($1 as text) is null or h.name = $1) and (cast($2 as text) is null or d.kind = $2)
+            and (cast($3 as text) is null or d.cause = $3)
+            and (cast($4 as bigint) is null or d.died_at >= $4) and ($5 or d.redriven_at is null)
+            and (cast($7 as bigint) is null or d.died_at <= $7)
+        order by d.died_at desc, d.id desc limit $6";
+    let args = vec![
+        Arg::OptText(filter.handler.clone()),
+        Arg::OptText(filter.kind.clone()),
+        Arg::OptText(filter.cause.clone()),
+        Arg::OptInt(filter.since.map(u64::cast_signed)),
+        Arg::Flag(filter.redriven),
+        i64::from(filter.limit.unwrap_or(1000)).into(),
+        Arg::OptInt(filter.until.map(u64::cast_signed)),
+    ];
+    Ask { sql: LIST, args }
 }
 
-pub(crate) async fn get(
-    conn: &mut SqliteConnection,
-    handler: &str,
-    event_id: &str,
-) -> Result<Option<DeadLetter>, Failure> {
+/// Asks for the newest death of an event.
+pub(crate) fn newest(handler: &str, event_id: &str) -> Ask {
     const GET: &str = "
         select h.name as handler, d.handler_id as handler_id, d.run as run, d.shard as shard, d.seq as seq,
             d.project as project, d.created as created, d.event_id as event_id, d.kind as kind, d.key as key, d.n as n,
@@ -178,127 +174,104 @@ pub(crate) async fn get(
             d.redriven_at is null and exists (
                 select 1 from lanes as l
                 where l.handler_id = d.handler_id and l.run = d.run and l.shard = d.shard and l.lane = d.lane
-                    and l.held = 1
+                    and l.held <> 0
             ) as held
         from dead as d join handlers as h on h.id = d.handler_id left join plugins as p on p.id = d.plugin_id
-        where h.name = ?1 and d.event_id = ?2 order by d.died_at desc, d.id desc limit 1";
+        where h.name = $1 and d.event_id = $2 order by d.died_at desc, d.id desc limit 1";
+    Ask { sql: GET, args: vec![handler.into(), event_id.into()] }
+}
+
+/// Asks for the attempts on the event of a row of [`newest`].
+fn history(row: &dyn Fields) -> Result<Ask, sqlx::Error> {
     const HISTORY: &str = "
         select attempt, started_at, duration_us, p.digest as digest, peak_memory, outcome, error, backtrace, stderr,
             logs
         from attempts left join plugins as p on p.id = plugin_id
-        where handler_id = ?1 and run = ?2 and project = ?3 and created = ?4 and event_id = ?5
+        where handler_id = $1 and run = $2 and project = $3 and created = $4 and event_id = $5
         order by attempt";
-    let found = sqlx::query(GET).bind(handler.to_owned()).bind(event_id.to_owned()).fetch_optional(&mut *conn).await?;
-    let Some(row) = found else { return Ok(None) };
-    let event = event(&row)?;
-    let history = sqlx::query(HISTORY)
-        .bind(row.try_get::<i64, _>("handler_id")?)
-        .bind(row.try_get::<String, _>("run")?)
-        .bind(Arc::clone(&event.project))
-        .bind(event.identity.created)
-        .bind(Arc::clone(&event.identity.id))
-        .fetch_all(conn)
-        .await?;
-    Ok(Some(DeadLetter {
-        summary: summary(&row)?,
+    let args = vec![
+        row.int("handler_id")?.into(),
+        Arg::Text(row.text("run")?),
+        Arg::Text(row.text("project")?),
+        row.int("created")?.into(),
+        Arg::Text(row.text("event_id")?),
+    ];
+    Ok(Ask { sql: HISTORY, args })
+}
+
+/// The letter of a row of [`newest`], still without its history, and what to ask for that.
+pub(crate) fn letter(row: &dyn Fields) -> Result<(DeadLetter, Ask), Failure> {
+    let event = event(row)?;
+    let letter = DeadLetter {
+        summary: summary(row)?,
         headers: serde_json::from_str(&event.headers).map_err(|error| Failure::Invalid("headers", error))?,
         body: event.body,
         received_at_ms: event.received_at_ms,
-        digest: row.try_get("digest")?,
-        history: history.iter().map(attempt).collect::<Result<_, sqlx::Error>>()?,
-    }))
+        digest: row.opt_text("digest")?,
+        history: Vec::new(),
+    };
+    Ok((letter, history(row)?))
 }
 
-pub(crate) async fn dead_event(
-    conn: &mut SqliteConnection,
-    handler: &str,
-    event_id: &str,
-) -> Result<Option<DeadEvent>, sqlx::Error> {
+/// Asks for an event that is dead now.
+pub(crate) fn dead_now(handler: &str, event_id: &str) -> Ask {
     const FIND: &str = "
         select run, shard, seq, project, created, event_id, kind, key, made, n, received_at, headers, body
         from dead
-        where handler_id = (select id from handlers where name = ?1) and event_id = ?2 and redriven_at is null
+        where handler_id = (select id from handlers where name = $1) and event_id = $2 and redriven_at is null
         order by died_at desc, id desc limit 1";
-    let found = sqlx::query(FIND).bind(handler.to_owned()).bind(event_id.to_owned()).fetch_optional(conn).await?;
-    let Some(row) = found else { return Ok(None) };
-    let event = event(&row)?;
-    Ok(Some(DeadEvent {
-        run: row.try_get::<String, _>("run")?.into(),
-        shard: row.try_get("shard")?,
+    Ask { sql: FIND, args: vec![handler.into(), event_id.into()] }
+}
+
+/// A row of [`dead_now`].
+pub(crate) fn dead_event(row: &dyn Fields) -> Result<DeadEvent, sqlx::Error> {
+    let event = event(row)?;
+    Ok(DeadEvent {
+        run: row.text("run")?.into(),
+        shard: row.shard("shard")?,
         key: Arc::clone(&event.key),
         seq: event.seq,
         identity: event.identity.clone(),
-        made: row.try_get("made")?,
-        n: row.try_get("n")?,
+        made: row.small("made")?,
+        n: row.small("n")?,
         event: Arc::new(event),
-    }))
-}
-
-/// The work of erasing what a skipped event's letters hold of it.
-pub(crate) struct Erases {
-    pub(crate) handler: Arc<str>,
-    pub(crate) run: Arc<str>,
-    pub(crate) event_id: String,
-}
-
-impl Work for Erases {
-    type Output = ();
-    const OPERATION: &'static str = "erase a dead letter";
-
-    async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<()>, Failure> {
-        // Only of what is settled: a dead event's body is needed to run it again.
-        const ERASE: &str = "
-            update dead set headers = '{}', body = x''
-            where handler_id = ?1 and run = ?2 and event_id = ?3 and exists (
-                select 1 from ledger as l
-                where l.handler_id = dead.handler_id and l.run = dead.run and l.project = dead.project
-                    and l.created = dead.created and l.event_id = dead.event_id and l.state = ?4
-            )";
-        if let Some(id) = desk.names.handler(&mut desk.conn, &self.handler).await? {
-            sqlx::query(ERASE)
-                .bind(id)
-                .bind(Arc::clone(&self.run))
-                .bind(self.event_id.clone())
-                .bind(State::Skipped.code())
-                .execute(&mut desk.conn)
-                .await?;
-        }
-        Ok(Verdict::Keep(()))
-    }
-}
-
-fn summary(row: &SqliteRow) -> Result<DeadSummary, sqlx::Error> {
-    Ok(DeadSummary {
-        handler: row.try_get("handler")?,
-        run: row.try_get("run")?,
-        shard: row.try_get("shard")?,
-        seq: row.try_get::<i64, _>("seq")?.cast_unsigned(),
-        project: row.try_get("project")?,
-        event_id: row.try_get("event_id")?,
-        kind: row.try_get("kind")?,
-        key: row.try_get("key")?,
-        n: row.try_get("n")?,
-        cause: row.try_get("cause")?,
-        message: row.try_get("message")?,
-        attempts: row.try_get("made")?,
-        died_at: row.try_get::<i64, _>("died_at")?.cast_unsigned(),
-        first_at: row.try_get::<i64, _>("first_at")?.cast_unsigned(),
-        redriven_at: row.try_get::<Option<i64>, _>("redriven_at")?.map(i64::cast_unsigned),
-        held: row.try_get("held")?,
     })
 }
 
-fn attempt(row: &SqliteRow) -> Result<AttemptRow, sqlx::Error> {
+/// A row of [`list`].
+pub(crate) fn summary(row: &dyn Fields) -> Result<DeadSummary, sqlx::Error> {
+    Ok(DeadSummary {
+        handler: row.text("handler")?,
+        run: row.text("run")?,
+        shard: row.shard("shard")?,
+        seq: row.nat("seq")?,
+        project: row.text("project")?,
+        event_id: row.text("event_id")?,
+        kind: row.text("kind")?,
+        key: row.text("key")?,
+        n: row.small("n")?,
+        cause: row.text("cause")?,
+        message: row.opt_text("message")?,
+        attempts: row.small("made")?,
+        died_at: row.nat("died_at")?,
+        first_at: row.nat("first_at")?,
+        redriven_at: row.opt_nat("redriven_at")?,
+        held: row.flag("held")?,
+    })
+}
+
+/// A row of [`history`].
+pub(crate) fn attempt(row: &dyn Fields) -> Result<AttemptRow, sqlx::Error> {
     Ok(AttemptRow {
-        attempt: row.try_get("attempt")?,
-        started_at: row.try_get::<i64, _>("started_at")?.cast_unsigned(),
-        duration_us: row.try_get::<i64, _>("duration_us")?.cast_unsigned(),
-        digest: row.try_get("digest")?,
-        peak_memory: row.try_get::<i64, _>("peak_memory")?.cast_unsigned(),
-        outcome: row.try_get("outcome")?,
-        error: row.try_get("error")?,
-        backtrace: row.try_get("backtrace")?,
-        stderr: row.try_get("stderr")?,
-        logs: row.try_get("logs")?,
+        attempt: row.small("attempt")?,
+        started_at: row.nat("started_at")?,
+        duration_us: row.nat("duration_us")?,
+        digest: row.opt_text("digest")?,
+        peak_memory: row.nat("peak_memory")?,
+        outcome: row.text("outcome")?,
+        error: row.opt_text("error")?,
+        backtrace: row.opt_text("backtrace")?,
+        stderr: row.opt_text("stderr")?,
+        logs: row.opt_text("logs")?,
     })
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use lanes::{Millis, Shard};
-use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments};
+
+use crate::fields::Arg;
 
 /// Who owns a shard of a handler: the fence of everything that is written for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,9 +38,9 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Binds handler, run, shard and now, in this order; by [`crate::sheet::Sheet`] they are `?3` to `?6`.
-    pub(crate) fn bind<'q>(&self, query: Query<'q, Sqlite, SqliteArguments>) -> Query<'q, Sqlite, SqliteArguments> {
-        query.bind(self.handler_id).bind(Arc::clone(&self.run)).bind(i64::from(self.shard)).bind(self.now.cast_signed())
+    /// Handler, run and shard as `$1`, `$2` and `$3`.
+    pub(crate) fn args(&self) -> Vec<Arg> {
+        vec![self.handler_id.into(), (*self.run).into(), self.shard.into()]
     }
 }
 

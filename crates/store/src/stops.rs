@@ -1,19 +1,12 @@
 //! Times in which nothing was tried of a handler, so that they do not count against its `for` after a restart, and so
 //! that a pause outlives the process.
 
-use std::sync::Arc;
-
 use lanes::Millis;
-use sqlx::SqliteConnection;
 
-use crate::{
-    error::Failure,
-    names,
-    writer::{Desk, Verdict, Work},
-};
+use crate::fields::{Ask, Fields};
 
 /// What ended longer ago than events are tried is forgotten.
-const KEEP_MS: i64 = 60 * 24 * 3_600 * 1_000;
+pub(crate) const KEEP_MS: i64 = 60 * 24 * 3_600 * 1_000;
 
 /// What is to be noted of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,52 +19,13 @@ pub enum Stop {
     Resume(Millis),
 }
 
-/// The work of a note.
-pub(crate) struct Stops {
-    pub(crate) handler: Arc<str>,
-    pub(crate) run: Arc<str>,
-    pub(crate) stop: Stop,
+/// Asks when nothing was tried of a handler, by time.
+pub(crate) fn ask(handler_id: i64, run: &str) -> Ask {
+    const READ: &str = "select began, ended from stops where handler_id = $1 and run = $2 order by began";
+    Ask { sql: READ, args: vec![handler_id.into(), run.into()] }
 }
 
-impl Work for Stops {
-    type Output = ();
-    const OPERATION: &'static str = "note when a handler stood still";
-
-    async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<()>, Failure> {
-        const BETWEEN: &str = "
-            insert into stops (handler_id, run, began, ended) values (?1, ?2, ?3, ?4)
-            on conflict (handler_id, run, began) do update set ended = max(ended, excluded.ended)";
-        const PAUSE: &str = "
-            insert into stops (handler_id, run, began, ended) select ?1, ?2, ?3, null
-            where not exists (select 1 from stops where handler_id = ?1 and run = ?2 and ended is null)
-            on conflict (handler_id, run, began) do update set ended = null";
-        const RESUME: &str = "
-            update stops set ended = max(began, ?3) where handler_id = ?1 and run = ?2 and ended is null";
-        const FORGET: &str = "delete from stops where handler_id = ?1 and run = ?2 and ended < ?3";
-        let id = desk.names.handler_or_new(&mut desk.conn, &self.handler).await?;
-        let run = Arc::clone(&self.run);
-        let query = match self.stop {
-            Stop::Between(from, until) => {
-                sqlx::query(BETWEEN).bind(id).bind(run).bind(from.cast_signed()).bind(until.cast_signed())
-            }
-            Stop::Pause(since) => sqlx::query(PAUSE).bind(id).bind(run).bind(since.cast_signed()),
-            Stop::Resume(at) => sqlx::query(RESUME).bind(id).bind(run).bind(at.cast_signed()),
-        };
-        query.execute(&mut desk.conn).await?;
-        let oldest = desk.now.cast_signed().saturating_sub(KEEP_MS);
-        sqlx::query(FORGET).bind(id).bind(Arc::clone(&self.run)).bind(oldest).execute(&mut desk.conn).await?;
-        Ok(Verdict::Keep(()))
-    }
-}
-
-/// When nothing was tried of a handler, by time; without an end where it is paused.
-pub(crate) async fn read(
-    conn: &mut SqliteConnection,
-    handler: &str,
-    run: &str,
-) -> Result<Vec<(Millis, Option<Millis>)>, sqlx::Error> {
-    const READ: &str = "select began, ended from stops where handler_id = ?1 and run = ?2 order by began";
-    let Some(id) = names::handler(conn, handler).await? else { return Ok(Vec::new()) };
-    let rows: Vec<(i64, Option<i64>)> = sqlx::query_as(READ).bind(id).bind(run.to_owned()).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|(began, ended)| (began.cast_unsigned(), ended.map(i64::cast_unsigned))).collect())
+/// A row of [`ask`]; without an end where it is paused.
+pub(crate) fn stop(row: &dyn Fields) -> Result<(Millis, Option<Millis>), sqlx::Error> {
+    Ok((row.nat("began")?, row.opt_nat("ended")?))
 }

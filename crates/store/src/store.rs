@@ -1,31 +1,23 @@
 //! The handle that everything else of the runner holds.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use event::Prefix;
 use lanes::{Claimed, CommitReply, Identity, Known, Millis, Seq, Shard, StoredEvent};
-use sqlx::{ConnectOptions, Sqlite, SqlitePool, pool::PoolConnection, sqlite::SqlitePoolOptions};
 use tokio::sync::Notify;
 use tracing::error;
 
 use crate::{
-    BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Error, Event, OpenError,
-    OutboxRow, OutcomeRow, Owner, Sending, Stop, StreamIdentity, books,
-    claim::{Claims, MarksAlone, Releases, Resets},
-    commit::Commits,
+    BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Error, Event, Fleet,
+    Hold, Marked, Member, OpenError, OutboxRow, OutcomeRow, Owner, Sending, Stop, StreamIdentity, books,
     error::{Chain, Failure},
-    ledger, letters,
-    lock::Lock,
-    marks::Marks,
-    names,
-    outbox::{self, Notes},
-    outcomes, parked, schema,
-    stops::{self, Stops},
-    writer::{Queue, Writer},
+    fields::{Ask, Fields},
+    lease::Lease,
+    letters, outbox, outcomes, parked,
+    postgres::{self, Postgres},
+    sqlite::{self, Sqlite},
+    stops,
 };
-
-/// Connections that read; look-ups of several shards go side by side.
-const READERS: u32 = 4;
 
 /// The state store. A clone is another handle of the same store.
 #[derive(Clone, Debug)]
@@ -35,57 +27,100 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    queue: Queue,
-    readers: SqlitePool,
-    marks: Arc<Marks>,
+    backend: Backend,
     posted: Arc<Notify>,
+    changed: Arc<Notify>,
+    lease: Lease,
     prefix: Prefix,
 }
 
+#[derive(Debug)]
+enum Backend {
+    Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
+}
+
 impl Store {
-    /// Opens the store of a URL such as `sqlite:state.db` and holds it until [`Store::close`], or until the last
-    /// handle is gone. `prefix` is that of the subjects on which dead letters are published.
+    /// Opens the store of a URL, `sqlite:state.db` or `postgres://user@host/database`, until [`Store::close`] or until
+    /// the last handle is gone. SQLite is this process's alone for as long; PostgreSQL is shared. `prefix` is that of
+    /// the subjects on which dead letters are published.
     ///
     /// # Errors
-    /// When the URL is not one of SQLite, another process holds the store, or the file cannot be used.
+    /// When the URL is neither, another process holds the file, or the database cannot be used.
     pub async fn open(url: &str, prefix: &Prefix) -> Result<Self, OpenError> {
-        let path = schema::path_of(url)?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder { path: path.clone(), source })?;
-        }
-        let lock = Lock::take(&path)?;
-        let connect = |source| OpenError::Connect { path: path.clone(), source };
-        let options = schema::writer(&path);
-        let mut conn = options.connect().await.map_err(connect)?;
-        schema::migrate(&mut conn).await.map_err(|source| OpenError::Migrate { path: path.clone(), source })?;
-        let waits: bool =
-            sqlx::query_scalar("select exists (select 1 from outbox)").fetch_one(&mut conn).await.map_err(connect)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .test_before_acquire(false)
-            .connect_lazy_with(schema::reader(&path));
-        let posted = Arc::new(Notify::new());
-        if waits {
-            posted.notify_one();
-        }
-        let marks = Arc::new(Marks::open(&path).await);
-        let queue = Writer::start(options, conn, Arc::clone(&posted), lock);
-        Ok(Self { inner: Arc::new(Inner { queue, readers, marks, posted, prefix: prefix.clone() }) })
+        let (posted, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (backend, lease) = if postgres::is_url(url) {
+            let lease = Lease::counted(Arc::clone(&changed));
+            let postgres = Postgres::open(url, lease.clone(), Arc::clone(&posted), Arc::clone(&changed)).await?;
+            (Backend::Postgres(Box::new(postgres)), lease)
+        } else if sqlite::is_url(url) {
+            (Backend::Sqlite(Sqlite::open(url, Arc::clone(&posted)).await?), Lease::default())
+        } else {
+            return Err(OpenError::Url { url: url.to_owned() });
+        };
+        Ok(Self { inner: Arc::new(Inner { backend, posted, changed, lease, prefix: prefix.clone() }) })
     }
 
-    /// Ends the writer after all that was asked of it before, and gives the files up. Shards are not released by it.
+    /// Ends the writer after all that was asked of it before, and gives files and connections up. Shards are not
+    /// released by it.
     pub async fn close(&self) {
-        self.inner.readers.close().await;
-        self.inner.marks.close().await;
-        self.inner.queue.stop().await;
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.close().await,
+            Backend::Postgres(db) => db.close().await,
+        }
+    }
+
+    /// Whether other runners may share it. Then each must [`Store::beat`].
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.inner.backend, Backend::Postgres(_))
+    }
+
+    /// Tells the others that this runner lives, which makes or renews its lease, buries those that do not tell any
+    /// more, and returns who there is. To be repeated each [`crate::BEAT`].
+    ///
+    /// # Errors
+    /// When the database fails; the lease then runs out by itself.
+    pub async fn beat(&self, me: &Member) -> Result<Fleet, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Ok(Fleet { members: vec![me.clone()], ..Fleet::default() }),
+            Backend::Postgres(db) => db.beat(me).await,
+        }
+    }
+
+    /// Is notified when a beat may bring news: a runner came or went, a shard was released, or the lease ran out.
+    #[must_use]
+    pub fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.changed)
+    }
+
+    /// Tells the others that this runner is gone. What it has not released counts as left by a death.
+    ///
+    /// # Errors
+    /// When the database fails; the lease then runs out by itself.
+    pub async fn leave(&self, name: &str) -> Result<(), Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(db) => db.leave(name).await,
+        }
+    }
+
+    /// What is claimed from now on is this process's for as long as the hold is good: to be looked at before each
+    /// invocation.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        self.inner.lease.hold()
     }
 
     /// Takes a shard over: the epoch is one higher, and whatever the last owner still writes is refused.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When another runner owns it and lives, or the database fails.
     pub async fn claim(&self, claiming: Claiming<'_>) -> Result<Claim, Error> {
-        self.inner.queue.ask(Claims::new(&claiming, Arc::clone(&self.inner.marks))).await
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.claim(&claiming).await,
+            Backend::Postgres(db) => db.claim(&claiming).await,
+        }
     }
 
     /// The stream is another one than before, though that could not be seen at the claim: begins again at its first
@@ -94,8 +129,10 @@ impl Store {
     /// # Errors
     /// When the epoch is not the owner's any more, or the database fails.
     pub async fn reset_progress(&self, owner: &Owner, stream: &StreamIdentity, why: &str) -> Result<Claimed, Error> {
-        let reset = Resets { owner: owner.clone(), stream: stream.clone(), why: why.to_owned() };
-        self.inner.queue.ask(reset).await
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.reset_progress(owner, stream, why).await,
+            Backend::Postgres(db) => db.reset_progress(owner, stream, why).await,
+        }
     }
 
     /// Gives a shard back: nothing of it is in flight.
@@ -103,15 +140,23 @@ impl Store {
     /// # Errors
     /// When the epoch is not the owner's any more, or the database fails.
     pub async fn release(&self, owner: &Owner) -> Result<(), Error> {
-        self.inner.queue.ask(Releases { owner: owner.clone() }).await?;
-        self.inner.marks.remove(owner).await;
-        Ok(())
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.release(owner).await,
+            Backend::Postgres(db) => db.release(owner).await,
+        }
     }
 
-    /// Marks all that runs of a shard from now on. It outlives the process, not the machine, and costs no fsync;
-    /// trouble with it is logged and stops nothing. A durable mark of [`Store::mark_alone`] is over with it.
-    pub async fn mark(&self, owner: &Owner, running: &[Seq]) {
-        self.inner.marks.put(owner, running).await;
+    /// Marks all that runs of a shard from now on: nothing of it may begin before what this returns says that the mark
+    /// is written. It outlives the process, not the machine, and costs no fsync; trouble with it is logged and stops
+    /// nothing. A durable mark of [`Store::mark_alone`] is over with it. Marks of a shard are to be made in order.
+    pub async fn mark(&self, owner: &Owner, running: &[Seq]) -> Marked {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => {
+                db.mark(owner, running).await;
+                Marked::default()
+            }
+            Backend::Postgres(db) => db.mark(owner, running),
+        }
     }
 
     /// Marks an event that runs alone in the whole process from now on; durable when this returns.
@@ -119,7 +164,10 @@ impl Store {
     /// # Errors
     /// When the epoch is not the owner's any more, or the database fails.
     pub async fn mark_alone(&self, owner: &Owner, seq: Seq) -> Result<(), Error> {
-        self.inner.queue.ask(MarksAlone { owner: owner.clone(), seq, number: self.inner.marks.number() }).await
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.mark_alone(owner, seq).await,
+            Backend::Postgres(db) => db.mark_alone(owner, seq).await,
+        }
     }
 
     /// Those of the events that the ledger knows, under whatever sequence.
@@ -127,11 +175,13 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn look_up(&self, handler: &str, run: &str, events: &[(Seq, Identity)]) -> Result<Vec<Known>, Error> {
-        self.read("look events up", async |conn| match names::handler(conn, handler).await? {
-            Some(handler_id) => Ok(ledger::look_up(conn, handler_id, run, events).await?),
-            None => Ok(Vec::new()),
-        })
-        .await
+        let operation = "look events up";
+        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Vec::new()) };
+        let known = match &self.inner.backend {
+            Backend::Sqlite(db) => db.look_up(handler_id, run, events).await,
+            Backend::Postgres(db) => db.look_up(handler_id, run, events).await,
+        };
+        known.map_err(|failure| failed(operation, failure))
     }
 
     /// Parked events of a lane by sequence, from `from` on, at most `limit`.
@@ -147,17 +197,20 @@ impl Store {
         from: Seq,
         limit: u32,
     ) -> Result<Vec<StoredEvent<Arc<Event>>>, Error> {
-        self.read("load parked events", async |conn| match names::handler(conn, handler).await? {
-            Some(handler_id) => Ok(parked::load(conn, (handler_id, run, shard), key, from, limit).await?),
-            None => Ok(Vec::new()),
-        })
-        .await
+        let operation = "load parked events";
+        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Vec::new()) };
+        let ask = parked::ask((handler_id, run, shard), key, from, limit);
+        self.read(operation, ask, parked::stored_event).await
     }
 
     /// Writes a commit, all of it or nothing; durable when this returns [`CommitReply::Done`].
     pub async fn commit(&self, owner: &Owner, commit: Commit) -> CommitReply {
-        let prefix = self.inner.prefix.clone();
-        match self.inner.queue.ask(Commits { owner: owner.clone(), commit, prefix }).await {
+        let prefix = &self.inner.prefix;
+        let written = match &self.inner.backend {
+            Backend::Sqlite(db) => db.commit(owner, commit, prefix).await,
+            Backend::Postgres(db) => db.commit(owner, commit, prefix).await,
+        };
+        match written {
             Ok(reply) => reply,
             Err(error) => {
                 let (handler, shard) = (&owner.handler, owner.shard);
@@ -167,20 +220,32 @@ impl Store {
         }
     }
 
-    /// Messages of the outbox after a place, by place; 0 is before all.
+    /// Messages of the outbox after a place, by place; 0 is before all. In a shared store those that are this
+    /// runner's to send.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn outbox_waiting(&self, after_id: i64, limit: u32) -> Result<Vec<OutboxRow>, Error> {
-        self.read("read the outbox", async |conn| outbox::waiting(conn, after_id, limit).await).await
+        let ask = match &self.inner.backend {
+            Backend::Sqlite(_) => Sqlite::ask_waiting(after_id, limit),
+            Backend::Postgres(db) => db.ask_waiting(after_id, limit),
+        };
+        self.read("read the outbox", ask, outbox::waiting).await
     }
 
-    /// Notes that messages are about to be sent; durable when this returns.
+    /// Notes that messages are about to be sent; durable when this returns. Says which of them may be: in a shared
+    /// store some may be another runner's by now.
     ///
     /// # Errors
     /// When the database fails: then they must not be sent.
-    pub async fn outbox_sending(&self, rows: &[Sending], now: Millis) -> Result<(), Error> {
-        self.inner.queue.ask(Notes::Sending(rows.to_vec(), now)).await
+    pub async fn outbox_sending(&self, rows: &[Sending], now: Millis) -> Result<HashSet<i64>, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => {
+                db.sending(rows, now).await?;
+                Ok(rows.iter().map(|row| row.id).collect())
+            }
+            Backend::Postgres(db) => db.sending(rows, now).await,
+        }
     }
 
     /// Their targets have these messages: they leave the outbox.
@@ -188,7 +253,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_sent(&self, ids: &[i64]) -> Result<(), Error> {
-        self.inner.queue.ask(Notes::Sent(ids.to_vec())).await
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.sent(ids).await,
+            Backend::Postgres(db) => db.sent(ids).await,
+        }
     }
 
     /// Their targets do not have these messages, for the reasons given.
@@ -196,7 +264,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_failed(&self, rows: &[(i64, String)]) -> Result<(), Error> {
-        self.inner.queue.ask(Notes::Failed(rows.to_vec(), true)).await
+        self.not_sent(rows, true).await
     }
 
     /// Whether their targets have these messages is not known.
@@ -204,7 +272,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn outbox_unanswered(&self, rows: &[(i64, String)]) -> Result<(), Error> {
-        self.inner.queue.ask(Notes::Failed(rows.to_vec(), false)).await
+        self.not_sent(rows, false).await
+    }
+
+    async fn not_sent(&self, rows: &[(i64, String)], known: bool) -> Result<(), Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.failed(rows, known).await,
+            Backend::Postgres(db) => db.failed(rows, known).await,
+        }
     }
 
     /// Is notified when messages came into the outbox, and once at the beginning if some wait there.
@@ -218,7 +293,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn dead_list(&self, filter: &DeadFilter) -> Result<Vec<DeadSummary>, Error> {
-        self.read("list dead letters", async |conn| Ok(letters::list(conn, filter).await?)).await
+        self.read("list dead letters", letters::list(filter), letters::summary).await
     }
 
     /// The newest death of an event, with its history.
@@ -226,7 +301,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn dead_get(&self, handler: &str, event_id: &str) -> Result<Option<DeadLetter>, Error> {
-        self.read("read a dead letter", async |conn| letters::get(conn, handler, event_id).await).await
+        let operation = "read a dead letter";
+        let newest = self.read(operation, letters::newest(handler, event_id), letters::letter).await?;
+        let Some((mut letter, history)) = newest.into_iter().next() else { return Ok(None) };
+        letter.history = self.read(operation, history, letters::attempt).await?;
+        Ok(Some(letter))
     }
 
     /// An event that is dead now, with what it takes to run it again.
@@ -234,7 +313,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn dead_event(&self, handler: &str, event_id: &str) -> Result<Option<DeadEvent>, Error> {
-        self.read("read a dead event", async |conn| Ok(letters::dead_event(conn, handler, event_id).await?)).await
+        let found = self.read("read a dead event", letters::dead_now(handler, event_id), letters::dead_event).await?;
+        Ok(found.into_iter().next())
     }
 
     /// Erases headers and body of a skipped event's dead letters; what is not skipped keeps them.
@@ -242,8 +322,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn dead_erase(&self, handler: &str, run: &str, event_id: &str) -> Result<(), Error> {
-        let erases = letters::Erases { handler: handler.into(), run: run.into(), event_id: event_id.to_owned() };
-        self.inner.queue.ask(erases).await
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.erase(handler, run, event_id).await,
+            Backend::Postgres(db) => db.erase(handler, run, event_id).await,
+        }
     }
 
     /// Notes when nothing was tried of a handler.
@@ -251,7 +333,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
-        self.inner.queue.ask(Stops { handler: handler.into(), run: run.into(), stop }).await
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.stop(handler, run, stop).await,
+            Backend::Postgres(db) => db.stop(handler, run, stop).await,
+        }
     }
 
     /// When nothing was tried of a handler, by time; without an end where it is paused.
@@ -259,7 +344,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn stops(&self, handler: &str, run: &str) -> Result<Vec<(Millis, Option<Millis>)>, Error> {
-        self.read("read when a handler stood still", async |conn| Ok(stops::read(conn, handler, run).await?)).await
+        let operation = "read when a handler stood still";
+        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Vec::new()) };
+        self.read(operation, stops::ask(handler_id, run), stops::stop).await
     }
 
     /// The books of every handler, run and shard.
@@ -267,7 +354,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn books(&self) -> Result<Vec<BooksRow>, Error> {
-        self.read("read the books", async |conn| books::books(conn).await).await
+        self.read("read the books", books::ask(), books::books).await
     }
 
     /// What waits, for every handler and run.
@@ -275,7 +362,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn counts(&self) -> Result<Vec<Counts>, Error> {
-        self.read("count what waits", async |conn| Ok(books::counts(conn).await?)).await
+        self.read("count what waits", books::ask_counts(), books::counted).await.map(books::counts)
     }
 
     /// What became of the events with these ids, for every handler that settled them.
@@ -283,24 +370,52 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn outcomes(&self, ids: &[String]) -> Result<Vec<OutcomeRow>, Error> {
-        self.read("look outcomes up", async |conn| outcomes::outcomes(conn, ids).await).await
+        let operation = "look outcomes up";
+        match &self.inner.backend {
+            Backend::Sqlite(_) => self.read(operation, Sqlite::ask_outcomes(ids), outcomes::outcome).await,
+            Backend::Postgres(db) => {
+                let rows = db.outcomes(ids).await.map_err(|error| failed(operation, error.into()))?;
+                let read: Result<_, sqlx::Error> = rows.iter().map(|row| outcomes::outcome(row)).collect();
+                read.map_err(|error| failed(operation, error.into()))
+            }
+        }
     }
 
-    async fn read<T>(
+    async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
+        let found = match &self.inner.backend {
+            Backend::Sqlite(db) => db.handler(name).await,
+            Backend::Postgres(db) => db.handler(name).await,
+        };
+        found.map_err(|failure| failed(operation, failure))
+    }
+
+    async fn read<T, E: Into<Failure>>(
         &self,
         operation: &'static str,
-        read: impl AsyncFnOnce(&mut PoolConnection<Sqlite>) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
-        let failed = |source| match source {
-            sqlx::Error::PoolClosed => Error::Closed,
-            source => Error::Database { operation, source: Arc::new(source) },
+        ask: Ask,
+        of: fn(&dyn Fields) -> Result<T, E>,
+    ) -> Result<Vec<T>, Error> {
+        let read = match &self.inner.backend {
+            Backend::Sqlite(db) => {
+                db.rows(ask).await.map(|rows| rows.iter().map(|row| of(row)).collect::<Result<Vec<T>, E>>())
+            }
+            Backend::Postgres(db) => {
+                db.rows(ask).await.map(|rows| rows.iter().map(|row| of(row)).collect::<Result<Vec<T>, E>>())
+            }
         };
-        let mut conn = self.inner.readers.acquire().await.map_err(failed)?;
-        match read(&mut conn).await {
-            Ok(read) => Ok(read),
-            Err(Failure::Database(source)) => Err(failed(source)),
-            Err(Failure::Invalid(what, source)) => Err(Error::Invalid { operation, what, source: Arc::new(source) }),
-            Err(Failure::Lost) => Err(Error::Closed),
+        match read {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(error)) => Err(failed(operation, error.into())),
+            Err(error) => Err(failed(operation, error.into())),
         }
+    }
+}
+
+/// A failure of an operation that touches no shard, in words.
+fn failed(operation: &'static str, failure: Failure) -> Error {
+    match failure {
+        Failure::Database(sqlx::Error::PoolClosed) | Failure::Lost => Error::Closed,
+        Failure::Database(source) => Error::Database { operation, source: Arc::new(source) },
+        Failure::Invalid(what, source) => Error::Invalid { operation, what, source: Arc::new(source) },
     }
 }

@@ -222,7 +222,7 @@ impl Drop for NatsServer {
     }
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let mut random = RandomState::new().build_hasher();
     for turn in 0..200_u32 {
         random.write_u32(turn);

@@ -1,4 +1,4 @@
-//! Where things lie: the workspace, built binaries, the nats-server.
+//! Where things lie: the workspace, built binaries, the nats-server, PostgreSQL.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -46,4 +46,35 @@ pub fn nats_server_binary() -> Result<PathBuf> {
         .map(|folder| folder.join("nats-server"))
         .find(|file| file.is_file())
         .context("no nats-server on PATH or in .tools/bin: run `make tools`")
+}
+
+/// The folder with `initdb` and `postgres` to test with: `ROOMWIRE_POSTGRES`, else that of the `initdb` on `PATH`, else
+/// Debian's newest, else `.tools/postgresql/bin`.
+///
+/// # Errors
+/// When there is none; the text says how to get one.
+pub fn postgres_folder() -> Result<PathBuf> {
+    let has_both = |folder: &PathBuf| ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file());
+    if let Some(named) = env::var_os("ROOMWIRE_POSTGRES").filter(|named| !named.is_empty()) {
+        let named = PathBuf::from(named);
+        if !has_both(&named) {
+            bail!("ROOMWIRE_POSTGRES names {}, which has no initdb and postgres", named.display());
+        }
+        return Ok(named);
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    let version = |folder: &PathBuf| {
+        let name = folder.parent().and_then(Path::file_name).unwrap_or_default();
+        name.to_string_lossy().parse::<u32>().unwrap_or(0)
+    };
+    debian.sort_by_key(|folder| std::cmp::Reverse(version(folder)));
+    let own = workspace().join(".tools/postgresql/bin");
+    env::split_paths(&path)
+        .chain(debian)
+        .chain([own])
+        .find(has_both)
+        .context("no PostgreSQL on PATH, in /usr/lib/postgresql or in .tools/postgresql: run `scripts/postgresql`")
 }

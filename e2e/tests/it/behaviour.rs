@@ -9,4 +9,5 @@ mod outgoing;
 mod redrive;
 mod site;
 mod swap;
+mod trimming;
 mod wrong_yaml;

@@ -5,6 +5,8 @@ mod behaviour;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod livekit_sender;
 #[cfg(test)]
 mod livekit_server;

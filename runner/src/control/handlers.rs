@@ -62,13 +62,13 @@ impl Control {
 
     /// A handler without a plugin has no task; it learns of it from the store when it begins.
     async fn tell(&self, name: &str, input: crate::handler::MachineInput) {
-        if let Some(sender) = self.handlers.get(name) {
+        if let Some(sender) = self.handlers.sender(name) {
             let _ = sender.send(Message::Input(input)).await;
         }
     }
 
     async fn stand(&self, name: &str) -> Option<Stand> {
-        let sender = self.handlers.get(name)?;
+        let sender = self.handlers.sender(name)?;
         let (reply, answer) = oneshot::channel();
         sender.send(Message::Stand(reply)).await.ok()?;
         tokio::time::timeout(STAND_WITHIN, answer).await.ok()?.ok()

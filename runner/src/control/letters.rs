@@ -176,7 +176,7 @@ impl Control {
     /// Tells the handler; returns which death of the event it is about.
     async fn tell_decision(&self, decision: Decision, named: &Named) -> Result<Option<u32>, Refused> {
         let Named { handler, id } = named;
-        let sender = self.handlers.get(handler).ok_or_else(|| Refused::NoHandler(handler.clone()))?;
+        let sender = self.handlers.sender(handler).ok_or_else(|| Refused::NoHandler(handler.clone()))?;
         let Some(letter) = self.shared.store.dead_event(handler, id).await.map_err(Refused::Store)? else {
             return Ok(None);
         };

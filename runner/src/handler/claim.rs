@@ -8,7 +8,7 @@ use async_nats::jetstream::stream::Stream as NatsStream;
 use event::Envelope;
 use lanes::{Input, Millis, Seq, Shard};
 use service::config::Start;
-use store::{Claiming, LIVE, Owner, StreamIdentity};
+use store::{Claiming, Hold, LIVE, Owner, StreamIdentity};
 use tokio::sync::Semaphore;
 
 use super::{Message, Owned, Task, send, stand};
@@ -28,6 +28,7 @@ pub(super) struct Stream {
 /// A shard that is ours now.
 pub(crate) struct Claimed {
     pub(super) owner: Owner,
+    pub(super) hold: Hold,
     pub(super) stream: Stream,
     pub(super) state: lanes::Claimed,
     /// When nothing was tried of the handler, here or on other runners.
@@ -41,38 +42,46 @@ enum ClaimError {
     #[error("failed to find where to begin in stream `{name}`")]
     Begin { name: String, source: Source },
     #[error("failed to claim the shard in the state store")]
-    Store(#[source] Source),
+    Store(#[source] store::Error),
 }
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 impl Task {
-    /// Claims a shard in the background, for as long as it takes.
+    /// Claims a shard in the background, for as long as it takes, unless another runner has it.
     pub(super) fn claim(&mut self, shard: Shard) {
         self.claiming += 1;
         let (shared, config, reports) = (self.shared.clone(), self.config.clone(), self.reports.clone());
         self.jobs.spawn(async move {
-            let claimed = loop {
-                match claim(&shared, &config, shard).await {
-                    Ok(claimed) => break claimed,
+            let hold = shared.store.hold();
+            let message = loop {
+                match claim(&shared, &config, shard, &hold).await {
+                    Ok(claimed) => break Message::Claimed(Box::new(claimed)),
+                    Err(ClaimError::Store(store::Error::Taken { .. } | store::Error::Closed)) => {
+                        break Message::NotClaimed { shard, hold };
+                    }
                     Err(error) => {
                         let error = service::error::Chain(&error).to_string();
                         tracing::warn!(handler = %config.name, shard, error, "failed to claim a shard; trying again");
                         tokio::time::sleep(RETRY).await;
+                        if !hold.is_good() {
+                            break Message::NotClaimed { shard, hold };
+                        }
                     }
                 }
             };
-            send(&reports, Message::Claimed(Box::new(claimed))).await;
+            send(&reports, message).await;
         });
     }
 
     pub(super) async fn take(&mut self, claimed: Claimed) {
-        let Claimed { owner, stream, state: claimed, stops } = claimed;
+        let Claimed { owner, hold, stream, state: claimed, stops } = claimed;
         let progress = &claimed.progress;
         tracing::info!(handler = %self.config.name, shard = owner.shard, epoch = owner.epoch, floor = progress.floor,
             suspects = claimed.suspects.len(), lanes = claimed.lanes.len(), "claimed a shard");
         let owned = Owned {
             owner,
+            hold,
             stream,
             incarnation: 0,
             puller: None,
@@ -85,7 +94,7 @@ impl Task {
     }
 }
 
-async fn claim(shared: &Shared, config: &Handler, shard: Shard) -> Result<Claimed, ClaimError> {
+async fn claim(shared: &Shared, config: &Handler, shard: Shard, hold: &Hold) -> Result<Claimed, ClaimError> {
     let name = shared.stream_of(shard);
     let error = |source| ClaimError::Stream { name: name.clone(), source };
     let mut stream = shared.js.get_stream(&name).await.map_err(|source| error(source.into()))?;
@@ -107,26 +116,22 @@ async fn claim(shared: &Shared, config: &Handler, shard: Shard) -> Result<Claime
         stream: identity.clone(),
         begin_floor: begin,
     };
-    let mut claim = shared.store.claim(claiming).await.map_err(|source| ClaimError::Store(source.into()))?;
+    let mut claim = shared.store.claim(claiming).await.map_err(ClaimError::Store)?;
     let owner = Owner::live(config.name.as_str(), shard, claim.claimed.epoch);
     if claim.reset.is_some() {
         shared.metrics.stream_reset(&config.name);
     } else if !is_anchored(&stream, claim.claimed.progress.anchor.as_ref()).await {
         let why = "the message at the floor is another one than before: the stream was replaced or restored";
         shared.metrics.stream_reset(&config.name);
-        claim.claimed = shared
-            .store
-            .reset_progress(&owner, &identity, why)
-            .await
-            .map_err(|source| ClaimError::Store(source.into()))?;
+        claim.claimed = shared.store.reset_progress(&owner, &identity, why).await.map_err(ClaimError::Store)?;
     }
-    let stops =
-        shared.store.stops(config.name.as_str(), LIVE).await.map_err(|source| ClaimError::Store(source.into()))?;
-    Ok(Claimed { owner, stream: Stream { name, created }, state: claim.claimed, stops })
+    let stops = shared.store.stops(config.name.as_str(), LIVE).await.map_err(ClaimError::Store)?;
+    let (hold, stream) = (hold.clone(), Stream { name, created });
+    Ok(Claimed { owner, hold, stream, state: claim.claimed, stops })
 }
 
 /// Whether the message at the anchor is the one that was there. One that was trimmed proves nothing.
-pub(super) async fn is_anchored(stream: &NatsStream, anchor: Option<&(Seq, Arc<str>)>) -> bool {
+pub(crate) async fn is_anchored(stream: &NatsStream, anchor: Option<&(Seq, Arc<str>)>) -> bool {
     let Some((seq, id)) = anchor else { return true };
     let Ok(message) = stream.get_raw_message(*seq).await else { return true };
     let envelope = Envelope::from_headers(|name| message.headers.get(name).map(async_nats::HeaderValue::as_str));

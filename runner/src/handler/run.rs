@@ -8,7 +8,7 @@ use event::header;
 use futures_util::FutureExt as _;
 use lanes::{Crash, Input, Invocation, Mark, Outcome, Seq, Shard};
 use livekit::body;
-use store::{Event, Owner, Report};
+use store::{Event, Hold, Marked, Owner, Report};
 use tokio::sync::mpsc;
 
 use super::{Message, Task, send, wait_for_store};
@@ -20,20 +20,20 @@ use crate::shared::Shared;
 
 impl Task {
     pub(super) async fn start(&mut self, shard: Shard, mark: Mark, invocations: Vec<Invocation<Arc<Event>>>) {
-        let Some(owner) = self.shards.get(&shard).map(|owned| owned.owner.clone()) else { return };
-        let alone = match mark {
-            Mark::Running(running) => {
-                // Written before anything of it runs. It has a file of its own, so it waits for no commit's fsync.
-                self.shared.store.mark(&owner, &running).await;
-                None
-            }
-            Mark::Alone(seq) => Some(seq),
+        let Some(owned) = self.shards.get(&shard) else { return };
+        let (owner, hold) = (owned.owner.clone(), owned.hold.clone());
+        let (alone, marked) = match mark {
+            // Nothing of it runs before it is written. It has a place of its own, so it waits for no commit's fsync.
+            Mark::Running(running) => (None, self.shared.store.mark(&owner, &running).await),
+            Mark::Alone(seq) => (Some(seq), Marked::default()),
         };
         for invocation in invocations {
             let job = Job {
                 shared: self.shared.clone(),
                 generation: self.plugin.current(),
                 owner: owner.clone(),
+                hold: hold.clone(),
+                marked: marked.clone(),
                 alone,
                 invocation,
                 reports: self.reports.clone(),
@@ -48,6 +48,8 @@ struct Job {
     shared: Arc<Shared>,
     generation: Arc<Generation>,
     owner: Owner,
+    hold: Hold,
+    marked: Marked,
     alone: Option<Seq>,
     invocation: Invocation<Arc<Event>>,
     reports: mpsc::Sender<Message>,
@@ -55,20 +57,20 @@ struct Job {
 
 impl Job {
     async fn run(self) {
+        self.marked.clone().written().await;
         let finished = match self.alone {
             None => {
                 let _others_too = self.shared.lone.read().await;
-                self.call().await
+                self.call_if_ours().await
             }
             Some(seq) => {
                 // While it runs nothing else does, so that a death of the process is its doing.
                 let _alone = self.shared.lone.write().await;
-                while let Err(error) = self.shared.store.mark_alone(&self.owner, seq).await {
-                    wait_for_store(&self.owner.handler, "mark an event that runs alone", &error).await;
-                }
-                self.call().await
+                if self.is_marked_alone(seq).await { self.call_if_ours().await } else { None }
             }
         };
+        // Not ours any more: the handler's task hears of it from the fleet, or from the store.
+        let Some(finished) = finished else { return };
         self.shared.metrics.invoked(&self.owner.handler, &finished.report);
         self.log(&finished);
         let input = Input::Finished {
@@ -80,12 +82,29 @@ impl Job {
         send(&self.reports, Message::Input(input)).await;
     }
 
+    /// Marks it, for as long as it takes; false if the shard is lost meanwhile.
+    async fn is_marked_alone(&self, seq: Seq) -> bool {
+        while let Err(error) = self.shared.store.mark_alone(&self.owner, seq).await {
+            if matches!(error, store::Error::Lost { .. } | store::Error::Closed) || !self.hold.is_good() {
+                return false;
+            }
+            wait_for_store(&self.owner.handler, "mark an event that runs alone", &error).await;
+        }
+        true
+    }
+
+    /// After a pause of this process the shard may have another owner who runs the same event.
+    async fn call_if_ours(&self) -> Option<Finished> {
+        if self.hold.is_good() { Some(self.call().await) } else { None }
+    }
+
     async fn call(&self) -> Finished {
         let event = self.event();
         #[cfg(debug_assertions)]
         crate::failpoint::before_invocation(&event);
-        let call = AssertUnwindSafe(invoke::handle(&self.shared.engine, &self.generation, event, Lease::default()))
-            .catch_unwind();
+        let hold = self.hold.clone();
+        let lease = Lease::until(move || !hold.is_good());
+        let call = AssertUnwindSafe(invoke::handle(&self.shared.engine, &self.generation, event, lease)).catch_unwind();
         // A panic of the host is treated as a crash of the guest that provoked it: tried again, then given up.
         call.await.unwrap_or_else(|_| Finished {
             outcome: Outcome::Crash(Crash::Trap),

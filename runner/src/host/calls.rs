@@ -31,7 +31,6 @@ pub(crate) struct Lease(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 impl Lease {
     /// A lease that is over when `is_over` says so.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a store whose leases end by themselves makes them"))]
     pub(crate) fn until(is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(is_over)))
     }

@@ -17,6 +17,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             shard: claimed.shard,
             epoch: claimed.epoch,
             committed,
+            leaving: false,
             incarnation: 0,
             consumer_seq: 0,
             delivered: floor,

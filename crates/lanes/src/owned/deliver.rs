@@ -31,7 +31,7 @@ struct Fresh<E> {
 
 impl<E: Clone, R: Clone> Owned<E, R> {
     pub(crate) fn delivered(&mut self, core: &mut Core<E, R>, incarnation: u32, chunk: Vec<Delivery<E>>) {
-        if core.draining || incarnation != self.incarnation || chunk.is_empty() {
+        if self.is_stopping(core) || incarnation != self.incarnation || chunk.is_empty() {
             return;
         }
         self.astray = 0;
@@ -126,7 +126,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let known: HashMap<Seq, Seq> = known.into_iter().map(|known| (known.asked, known.seq)).collect();
         let mut touched: Vec<Arc<str>> = Vec::new();
         for fresh in asked.events {
-            if core.draining {
+            if self.is_stopping(core) {
                 self.live.remove(&fresh.identity);
                 self.forget(fresh.bytes);
             } else if known.contains_key(&fresh.seq) {
@@ -192,7 +192,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     }
 
     pub(crate) fn quiet(&mut self, core: &mut Core<E, R>, incarnation: u32, last: Seq, delivered: u64, pending: u64) {
-        if core.draining || incarnation != self.incarnation {
+        if self.is_stopping(core) || incarnation != self.incarnation {
             return;
         }
         self.seen = self.seen.max(last);
@@ -210,7 +210,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     }
 
     pub(crate) fn reconnected(&mut self, core: &mut Core<E, R>) {
-        if !core.draining {
+        if !self.is_stopping(core) {
             self.consume(core);
         }
     }

@@ -34,11 +34,11 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         key: &Arc<str>,
         mut events: Vec<StoredEvent<E>>,
     ) {
-        let idle = !self.has_rows_of(key);
+        let (idle, stopping) = (!self.has_rows_of(key), self.is_stopping(core));
         let Some(lane) = self.lanes.get_mut(key) else { return };
         let Some(load) = lane.load.take_if(|load| load.number == number) else { return };
         self.loading = self.loading.saturating_sub(1);
-        if !load.stale && lane.redriving.is_empty() && !core.draining {
+        if !load.stale && lane.redriving.is_empty() && !stopping {
             let found = events.len() as u64;
             let undisturbed = idle && load.whole == Some(lane.stored) && load.gone.is_empty();
             if undisturbed && found < u64::from(load.limit) && found != lane.stored {

@@ -10,7 +10,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     /// Looks after a lane in which something changed: parks it where it must be, queues it for what comes next, and
     /// forgets it when it is empty.
     pub(super) fn tend(&mut self, core: &mut Core<E, R>, key: &Arc<str>) {
-        if !core.draining {
+        if !self.is_stopping(core) {
             self.park_if_due(core, key);
         }
         let Some(lane) = self.lanes.get(key) else { return };
@@ -23,7 +23,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             return;
         }
         let place = match lane.next() {
-            _ if core.draining => Place::Nowhere,
+            _ if self.is_stopping(core) => Place::Nowhere,
             Next::Nothing => Place::Nowhere,
             Next::Run(_, at) | Next::Load(at) if at <= core.now => Place::Ready,
             Next::Run(_, at) => Place::WaitsInMemory(at),

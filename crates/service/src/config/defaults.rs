@@ -73,6 +73,7 @@ pub const QUARANTINE_MAX_BYTES: u64 = 256 * MIB;
 pub const QUARANTINE_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(199);
 
 /// `state.url`.
+pub const STREAMS_KEEP: Duration = Duration::from_hours(14 * 24);
 pub const STATE_URL: &str = "sqlite:state.db";
 
 /// `admin.listen`.

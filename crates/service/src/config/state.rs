@@ -14,7 +14,7 @@ const SQLITE: &str = "sqlite:";
 /// The state store.
 #[derive(Debug, Clone)]
 pub struct StateSection {
-    /// `sqlite:` and a path.
+    /// `sqlite:` and a path, or the URL of a PostgreSQL database.
     pub url: String,
 }
 
@@ -35,6 +35,9 @@ impl StateSection {
     /// The URL with a relative path put under `folder`.
     #[must_use]
     pub fn under(&self, folder: &Path) -> String {
+        if is_postgres(&self.url) {
+            return self.url.clone();
+        }
         let path = self.url.strip_prefix(SQLITE).unwrap_or(&self.url);
         // `sqlite://state.db` and `sqlite:///var/state.db` are common spellings of the same.
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -42,14 +45,21 @@ impl StateSection {
     }
 }
 
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
 fn url(node: &Node) -> Result<String, Refused> {
     let text = value::filled(node)?;
-    if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-        return Err(Refused::new("is a PostgreSQL URL, which is not supported yet", "write `sqlite:state.db`"));
+    if is_postgres(&text) {
+        return Ok(text);
     }
     match text.strip_prefix(SQLITE) {
         Some(path) if !path.trim_start_matches('/').is_empty() && !path.contains(['?', '#']) => Ok(text),
-        _ => Err(Refused::new(format!("is `{text}`"), "write `sqlite:` and a path, such as `sqlite:state.db`")),
+        _ => Err(Refused::new(
+            format!("is `{text}`"),
+            "write `sqlite:` and a path, such as `sqlite:state.db`, or `postgres://user@host/database`",
+        )),
     }
 }
 
@@ -64,5 +74,6 @@ mod tests {
         assert_eq!(under("sqlite://state.db"), "sqlite:.roomwire/state.db");
         assert_eq!(under("sqlite:/var/lib/state.db"), "sqlite:/var/lib/state.db");
         assert_eq!(under("sqlite:///var/lib/state.db"), "sqlite:/var/lib/state.db");
+        assert_eq!(under("postgres://me@db/rw"), "postgres://me@db/rw");
     }
 }

@@ -12,7 +12,7 @@ use super::section::{Keys, Section};
 use super::value;
 
 const KEYS: Keys =
-    Keys { of: "`streams`", known: &["shards", "replicas", "duplicate_window", "max_bytes"], later: &["keep"] };
+    Keys { of: "`streams`", known: &["shards", "replicas", "duplicate_window", "max_bytes", "keep"], later: &[] };
 
 /// The event streams.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct StreamsSection {
     pub duplicate_window: Duration,
     /// Bytes in all streams together.
     pub max_bytes: u64,
+    /// For how long an event stays that every handler has settled, as long as there is room.
+    pub keep: Duration,
 }
 
 impl Default for StreamsSection {
@@ -34,6 +36,7 @@ impl Default for StreamsSection {
             replicas: defaults::REPLICAS,
             duplicate_window: defaults::DUPLICATE_WINDOW,
             max_bytes: defaults::STREAMS_MAX_BYTES,
+            keep: defaults::STREAMS_KEEP,
         }
     }
 }
@@ -50,6 +53,9 @@ impl StreamsSection {
             value::duration(node, Duration::from_millis(100)..=Duration::from_hours(24))
         });
         section.set("max_bytes", &mut decoded.max_bytes, problems, |node| value::size(node, MIB..=PIB));
+        section.set("keep", &mut decoded.keep, problems, |node| {
+            value::duration(node, Duration::from_secs(1)..=Duration::from_hours(24 * 3650))
+        });
         decoded
     }
 }

@@ -1,14 +1,9 @@
-//! The store against real SQLite files.
+//! The store against real SQLite files and a real PostgreSQL: the same tests for both, and some for each alone.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod claims;
-mod commits;
-mod dead;
-mod deaths;
-mod group;
-mod opening;
-mod outbox;
-mod resets;
-mod stops;
+mod files;
+mod postgres;
+mod shared;
+mod sqlite;
 mod world;

@@ -1,42 +1,97 @@
-//! A store in a folder of its own, and the commits that the lanes would make.
+//! A store of its own, and the commits that the lanes would make.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use event::Prefix;
 use lanes::{
     AttemptState, Books, Cause, Change, Claimed, CommitReply, Identity, LaneChange, Origin, Progress, Seq, Settled,
 };
-use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
-use store::{Claim, Claiming, Commit, Effect, Event, LIVE, Owner, Report, Row, Store, StreamIdentity};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
+};
+use store::{Claim, Claiming, Commit, Effect, Error, Event, LIVE, Member, Owner, Report, Row, Store, StreamIdentity};
 use tempfile::TempDir;
+use testkit::PostgresServer;
 
 pub(crate) const HANDLER: &str = "billing";
 
-pub(crate) struct World {
+/// What a test needs: a store in SQLite, or in a database of its own of the PostgreSQL that all tests share.
+pub(crate) struct World<const POSTGRES: bool> {
     pub(crate) folder: TempDir,
+    url: String,
     pub(crate) store: Store,
 }
 
-impl Deref for World {
+impl<const POSTGRES: bool> Deref for World<POSTGRES> {
     type Target = Store;
     fn deref(&self) -> &Store {
         &self.store
     }
 }
 
-impl World {
+/// Something that keeps the store from writing.
+pub(crate) enum Held {
+    File(SqliteConnection),
+    Database(PgConnection),
+}
+
+impl Held {
+    pub(crate) async fn end(self) {
+        match self {
+            Self::File(mut conn) => sqlx::query("rollback").execute(&mut conn).await.map(drop).unwrap(),
+            Self::Database(mut conn) => sqlx::query("rollback").execute(&mut conn).await.map(drop).unwrap(),
+        }
+    }
+}
+
+impl<const POSTGRES: bool> World<POSTGRES> {
     pub(crate) async fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let store = open(&folder).await;
-        Self { folder, store }
+        Self::at(TempDir::new().unwrap()).await
+    }
+
+    /// With its files, if there are any, in this folder.
+    pub(crate) async fn at(folder: TempDir) -> Self {
+        let url =
+            if POSTGRES { PostgresServer::shared().await.unwrap().database().await.unwrap() } else { url(&folder) };
+        let store = Store::open(&url, &Prefix::default()).await.unwrap();
+        Self { folder, url, store }
     }
 
     /// The process dies (nothing is released) and another one starts.
     pub(crate) async fn restart(self) -> Self {
         self.store.close().await;
-        let store = open(&self.folder).await;
-        Self { folder: self.folder, store }
+        let store = Store::open(&self.url, &Prefix::default()).await.unwrap();
+        Self { store, ..self }
+    }
+
+    /// Another handle of the store, as another process has it. Only PostgreSQL lets it in.
+    pub(crate) async fn another(&self) -> Store {
+        Store::open(&self.url, &Prefix::default()).await.unwrap()
+    }
+
+    /// The claimer lives, and all others are dead by now.
+    pub(crate) async fn live_as(&self, claimer: &str) {
+        if POSTGRES {
+            self.expire_all_but(claimer).await;
+        }
+        let fleet = self.store.beat(&member(claimer)).await.unwrap();
+        assert_eq!(fleet.members, [member(claimer)]);
+    }
+
+    /// The leases of all others run out.
+    pub(crate) async fn expire_all_but(&self, claimer: &str) {
+        sqlx::query("update runners set expires_at = '-infinity' where name <> $1")
+            .bind(claimer.to_owned())
+            .execute(&mut self.database().await)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn claim(&self) -> Claim {
@@ -44,7 +99,13 @@ impl World {
     }
 
     pub(crate) async fn claim_as(&self, claimer: &str, shard: u16) -> Claim {
-        self.store.claim(claiming(claimer, shard)).await.unwrap()
+        self.claim_of(claiming(claimer, shard)).await.unwrap()
+    }
+
+    /// Claims once all others are dead.
+    pub(crate) async fn claim_of(&self, claiming: Claiming<'_>) -> Result<Claim, Error> {
+        self.live_as(claiming.claimer).await;
+        self.store.claim(claiming).await
     }
 
     /// Claims shard 0 and gives its owner.
@@ -64,12 +125,72 @@ impl World {
     }
 
     /// A connection of its own, to look behind the store's back.
-    pub(crate) async fn raw(&self) -> SqliteConnection {
+    pub(crate) async fn file(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(self.path("state.db")).connect().await.unwrap()
     }
 
+    /// The same, to PostgreSQL.
+    pub(crate) async fn database(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        if POSTGRES {
+            sqlx::raw_sql(sql).execute(&mut self.database().await).await.map(drop).unwrap();
+        } else {
+            sqlx::raw_sql(sql).execute(&mut self.file().await).await.map(drop).unwrap();
+        }
+    }
+
+    /// A number that the query answers with.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&mut self.raw().await).await.unwrap()
+        if POSTGRES {
+            let sql = AssertSqlSafe(format!("select cast(({sql}) as bigint)"));
+            sqlx::query_scalar(sql).fetch_one(&mut self.database().await).await.unwrap()
+        } else {
+            sqlx::query_scalar(sql).fetch_one(&mut self.file().await).await.unwrap()
+        }
+    }
+
+    /// State, attempt, duration and note of all ledger rows, by sequence.
+    pub(crate) async fn settled(&self) -> Vec<(i64, i64, Option<i64>, Option<String>)> {
+        const SETTLED: &str = "select state, attempt, duration_us, note from ledger order by seq";
+        if POSTGRES {
+            sqlx::query_as(SETTLED).fetch_all(&mut self.database().await).await.unwrap()
+        } else {
+            sqlx::query_as(SETTLED).fetch_all(&mut self.file().await).await.unwrap()
+        }
+    }
+
+    /// From now on the ledger takes no entry of this event.
+    pub(crate) async fn refuse_in_ledger(&self, id: &str) {
+        if POSTGRES {
+            let sql = format!(
+                "create function poison() returns trigger language plpgsql as $$ begin
+                    if new.event_id = '{id}' then raise exception 'not this one'; end if; return new; end $$;
+                create trigger poison before insert on ledger for each row execute function poison()"
+            );
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.database().await).await.map(drop).unwrap();
+        } else {
+            let sql = format!(
+                "create trigger poison before insert on ledger when new.event_id = '{id}'
+                begin select raise(abort, 'not this one'); end"
+            );
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.file().await).await.map(drop).unwrap();
+        }
+    }
+
+    /// Keeps the store from writing.
+    pub(crate) async fn hold_writes(&self) -> Held {
+        if POSTGRES {
+            let mut conn = self.database().await;
+            sqlx::raw_sql("begin; lock table ledger in share mode").execute(&mut conn).await.map(drop).unwrap();
+            Held::Database(conn)
+        } else {
+            let mut conn = self.file().await;
+            sqlx::query("begin immediate").execute(&mut conn).await.map(drop).unwrap();
+            Held::File(conn)
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
@@ -85,6 +206,10 @@ pub(crate) async fn open(folder: &TempDir) -> Store {
     Store::open(&url(folder), &Prefix::default()).await.unwrap()
 }
 
+pub(crate) fn member(name: &str) -> Member {
+    Member { name: name.to_owned(), handlers: [(HANDLER.to_owned(), 4)].into() }
+}
+
 pub(crate) fn stream() -> StreamIdentity {
     StreamIdentity { created: "2026-01-01T00:00:00Z".into(), first_seq: 1, last_seq: 1_000_000 }
 }
@@ -98,7 +223,10 @@ pub(crate) fn progress(floor: Seq) -> Progress {
 }
 
 pub(crate) fn commit(owner: &Owner, progress: Progress, rows: Vec<Row>) -> Commit {
-    Commit { commit: 1, shard: owner.shard, epoch: owner.epoch, progress, rows, lanes: Vec::new() }
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    // As the lanes number them: none is used twice.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    Commit { commit: number, shard: owner.shard, epoch: owner.epoch, progress, rows, lanes: Vec::new() }
 }
 
 pub(crate) fn identity(id: &str) -> Identity {

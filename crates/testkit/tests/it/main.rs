@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod nats_server;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod proxy;

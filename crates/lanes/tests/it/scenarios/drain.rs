@@ -68,3 +68,23 @@ fn answers_that_come_after_a_drain_began_start_nothing() {
     desk.commit_all();
     assert_eq!(desk.released, [0]);
 }
+
+#[test]
+fn a_shard_that_is_given_back_ends_what_runs_and_the_others_go_on() {
+    let mut desk = Desk::new(rules());
+    desk.feed(Input::Claimed(Claimed { shard: 1, ..fresh(0) }));
+    desk.deliver([event(1, "a"), event(2, "a")]);
+    desk.feed(Input::GiveBack { shard: 0 });
+    desk.deliver([event(3, "b")]);
+    assert!(!desk.handler.wants(0) && desk.handler.wants(1));
+    assert!(desk.released.is_empty(), "1 runs");
+    desk.finish(1, Outcome::Done);
+    assert!(desk.take_started().iter().all(|seq| *seq == 1), "nothing of it starts any more");
+    let commits = desk.commit_all();
+    assert_eq!(commits.iter().map(rows).collect::<Vec<_>>(), [vec![(1, "done")]]);
+    assert_eq!(desk.released, [0]);
+    assert_eq!(desk.handler.shards().collect::<Vec<_>>(), [1]);
+    assert!(!desk.handler.is_drained());
+    desk.feed(Input::Drain);
+    assert_eq!(desk.released, [0, 1]);
+}

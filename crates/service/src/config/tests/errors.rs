@@ -27,7 +27,6 @@ fn a_key_that_is_planned_is_refused_rather_than_ignored() {
     let hint = "remove it; this version would ignore what it asks for";
     for (text, words) in [
         ("livekit: { projects: [] }\n".to_owned(), "1:12: `projects` is not supported yet in `livekit`"),
-        ("streams: { keep: 14d }\n".to_owned(), "1:12: `keep` is not supported yet in `streams`"),
         (handler("native: state"), "5:5: `native` is not supported yet in a handler"),
         (handler("allow: { keyvalue: [] }"), "5:14: `keyvalue` is not supported yet in `allow`"),
     ] {
@@ -88,12 +87,13 @@ fn a_bad_value_comes_with_what_is_allowed() {
             "1:17: `prefix` is `RW`\n  write a lower-case letter, then up to 31 of lower-case letters, digits, `_` and `-`",
         ),
         (
-            "state: { url: postgres://localhost/rw }\n".to_owned(),
-            "1:15: `url` is a PostgreSQL URL, which is not supported yet\n  write `sqlite:state.db`",
+            "state: { url: mysql://localhost/rw }\n".to_owned(),
+            "1:15: `url` is `mysql://localhost/rw`\n  write `sqlite:` and a path, such as `sqlite:state.db`, or \
+             `postgres://user@host/database`",
         ),
         (
             "state: { url: state.db }\n".to_owned(),
-            "1:15: `url` is `state.db`\n  write `sqlite:` and a path, such as `sqlite:state.db`",
+            "1:15: `url` is `state.db`\n  write `sqlite:` and a path, such as `sqlite:state.db`, or `postgres://user@host/database`",
         ),
         (
             "receiver: { quarantine: on }\n".to_owned(),

@@ -1,0 +1,88 @@
+//! The statements of the outbox: whoever owns the shard that a message comes from sends it.
+
+use std::collections::HashSet;
+
+use lanes::Millis;
+use sqlx::{PgConnection, Row as _};
+
+use super::text::stored;
+use crate::{
+    Sending,
+    fields::{Arg, Ask},
+};
+
+/// Messages of shards that nobody owns (their handler left the configuration) are sent by the first of the runners.
+macro_rules! ours {
+    ($me:literal) => {
+        concat!(
+            "((p.clean = 0 and p.owner = ",
+            $me,
+            ") or (p.clean = 1 and ",
+            $me,
+            " = (select min(name) from runners where expires_at > clock_timestamp())))"
+        )
+    };
+}
+
+/// Asks for messages after a place, by place, that are this runner's to send.
+pub(crate) fn ask(me: &str, after_id: i64, limit: u32) -> Ask {
+    const WAITING: &str = concat!(
+        "select o.id as id, h.name as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
+            o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
+            o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error
+        from outbox as o join handlers as h on h.id = o.handler_id
+        join progress as p on p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard
+        where o.id > $1 and ",
+        ours!("$3"),
+        " order by o.id limit $2"
+    );
+    Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
+}
+
+/// Notes that messages are about to be sent, and says which of them are this runner's to send.
+pub(crate) async fn sending(
+    conn: &mut PgConnection,
+    me: &str,
+    rows: &[Sending],
+    now: Millis,
+) -> Result<HashSet<i64>, sqlx::Error> {
+    const SENDING: &str = concat!(
+        "update outbox as o set sent_at = $1, sent_stream = v.stream, sent_last_seq = v.last_seq, tries = o.tries + 1
+        from unnest($3::bigint[], $4::text[], $5::bigint[]) as v(id, stream, last_seq), progress as p
+        where o.id = v.id and p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and ",
+        ours!("$2"),
+        " returning o.id as id"
+    );
+    let noted = sqlx::query(SENDING)
+        .bind(now.cast_signed())
+        .bind(stored(me).into_owned())
+        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| stored(&row.stream).into_owned()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.last_seq.cast_signed()).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
+    noted.iter().map(|row| row.try_get("id")).collect()
+}
+
+/// Removes messages that their targets have.
+pub(crate) async fn sent(conn: &mut PgConnection, ids: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from outbox where id = any($1)").bind(ids.to_vec()).execute(conn).await.map(drop)
+}
+
+/// Notes why messages were not sent, or not answered. `known`: their targets do not have them.
+pub(crate) async fn failed(conn: &mut PgConnection, rows: &[(i64, String)], known: bool) -> Result<(), sqlx::Error> {
+    const FAILED: &str = "
+        update outbox as o set error = v.error,
+            sent_at = case when $1 then null else o.sent_at end,
+            sent_stream = case when $1 then null else o.sent_stream end,
+            sent_last_seq = case when $1 then null else o.sent_last_seq end
+        from unnest($2::bigint[], $3::text[]) as v(id, error)
+        where o.id = v.id";
+    sqlx::query(FAILED)
+        .bind(known)
+        .bind(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, error)| stored(error).into_owned()).collect::<Vec<_>>())
+        .execute(conn)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,150 @@
+//! Commits: everything that one shard settles, with what follows from it, or nothing.
+
+use std::collections::HashMap;
+
+use event::Prefix;
+use lanes::{Change, CommitReply};
+use tracing::{debug, error};
+
+use super::{
+    attempts,
+    conflicts::{self, Conflicts},
+    dead, lane, ledger, outbox, parked, progress,
+    sheet::JsonSheet,
+    suspects,
+    writer::{Desk, Verdict, Work},
+};
+use crate::{
+    Commit, Row,
+    error::{Chain, Failure, is_of_database},
+    progress::seqs,
+    scope::{Owner, Scope},
+    sheet::Sheet as _,
+    sorting::{Sheets, Sorting, ended, report_of},
+};
+
+/// The work of a commit.
+pub(crate) struct Commits {
+    pub(crate) owner: Owner,
+    pub(crate) commit: Commit,
+    pub(crate) prefix: Prefix,
+}
+
+impl Work for Commits {
+    type Output = CommitReply;
+    const OPERATION: &'static str = "commit";
+
+    async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<CommitReply>, Failure> {
+        let Some(scope) = desk.scope(&self.owner).await? else { return Ok(Verdict::Undo(CommitReply::Lost)) };
+        let ended = ended(&self.commit.rows);
+        let ours = self.commit.epoch == self.owner.epoch && self.commit.shard == self.owner.shard;
+        if !ours || !progress::advance(&mut desk.conn, &scope, &self.commit, seqs(ended.iter().copied())).await? {
+            return Ok(Verdict::Undo(CommitReply::Lost));
+        }
+        let rows: Vec<&Row> = self.commit.rows.iter().collect();
+        let written = match write(desk, &scope, &self.prefix, &rows).await {
+            Ok(()) => {
+                if desk.has_suspects(&scope) {
+                    suspects::clear(seqs(ended), &mut desk.conn, &scope).await?;
+                }
+                lane::change(&self.commit.lanes, &mut desk.conn, &scope).await?;
+                return Ok(Verdict::Keep(CommitReply::Done));
+            }
+            Err(Unwritten::Database(error)) if is_of_database(&error) => return Err(error.into()),
+            Err(unwritten) => unwritten,
+        };
+        match conflicts::find(desk, &scope, &self.prefix, &rows).await? {
+            Conflicts::Of(conflicts) => {
+                debug!(handler = %scope.handler, shard = scope.shard, ?conflicts, "a commit was refused");
+                Ok(Verdict::Undo(CommitReply::Refused(conflicts)))
+            }
+            Conflicts::None => {
+                let error: &dyn std::fmt::Display = match &written {
+                    Unwritten::Database(error) => &Chain(error),
+                    Unwritten::Gone => &"a row of it is not where it was",
+                };
+                error!(
+                    handler = %scope.handler, shard = scope.shard, rows = rows.len(), %error,
+                    "a commit cannot be written, though each row of it alone could be"
+                );
+                Ok(Verdict::Undo(CommitReply::Unavailable))
+            }
+        }
+    }
+
+    fn owner(&self) -> Option<&Owner> {
+        Some(&self.owner)
+    }
+}
+
+/// Why rows were not written.
+#[derive(Debug)]
+pub(crate) enum Unwritten {
+    /// The database said no.
+    Database(sqlx::Error),
+    /// A row that should be parked, or dead, is not: the same commit was written before.
+    Gone,
+}
+
+impl From<sqlx::Error> for Unwritten {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Writes rows and what follows from them, with a number of statements that does not grow with theirs.
+pub(crate) async fn write(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<(), Unwritten> {
+    for row in rows {
+        if let Some(report) = report_of(row) {
+            desk.names.plugin(&mut desk.conn, &report.digest).await?;
+        }
+    }
+    let dying: Vec<(u64, &Row)> =
+        (0..).zip(rows.iter().copied()).filter(|(_, row)| matches!(row.change, Change::Dead { .. })).collect();
+    let deaths = if dying.is_empty() { HashMap::new() } else { dead::deaths(&dying, &mut desk.conn, scope).await? };
+    let mut sheets = sheets();
+    for (place, row) in (0_u64..).zip(rows.iter().copied()) {
+        let plugin = report_of(row).and_then(|report| desk.names.known_plugin(&report.digest));
+        let n = deaths.get(&place).map_or(1, |n| n.saturating_add(1));
+        sheets.add(&Sorting { scope, prefix, row, plugin, n });
+    }
+    if !sheets.outbox.is_empty() {
+        desk.posted = true;
+    }
+    write_sheets(sheets, desk, scope).await
+}
+
+fn sheets() -> Sheets<JsonSheet> {
+    Sheets {
+        ledger: JsonSheet::default(),
+        ledger_changed: JsonSheet::default(),
+        parked: JsonSheet::default(),
+        parked_changed: JsonSheet::default(),
+        parked_gone: JsonSheet::default(),
+        retrying: JsonSheet::default(),
+        retrying_gone: JsonSheet::default(),
+        attempts: JsonSheet::default(),
+        dead: JsonSheet::default(),
+        redriven: JsonSheet::default(),
+        outbox: JsonSheet::default(),
+    }
+}
+
+async fn write_sheets(sheets: Sheets<JsonSheet>, desk: &mut Desk, scope: &Scope) -> Result<(), Unwritten> {
+    let conn = &mut desk.conn;
+    ledger::insert(sheets.ledger, conn, scope).await?;
+    let mut there = ledger::change(sheets.ledger_changed, conn, scope).await?;
+    there &= parked::change(sheets.parked_changed, conn, scope).await?;
+    there &= parked::remove(sheets.parked_gone, conn, scope).await?;
+    if !there {
+        return Err(Unwritten::Gone);
+    }
+    parked::insert(sheets.parked, conn, scope).await?;
+    attempts::put_retrying(sheets.retrying, conn, scope).await?;
+    attempts::remove_retrying_rows(sheets.retrying_gone, conn, scope).await?;
+    attempts::insert(sheets.attempts, conn, scope).await?;
+    dead::redrive(sheets.redriven, conn, scope).await?;
+    dead::insert(sheets.dead, conn, scope).await?;
+    outbox::insert(sheets.outbox, conn, scope).await?;
+    Ok(())
+}

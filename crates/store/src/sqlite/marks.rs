@@ -1,0 +1,208 @@
+//! Marks of what is in flight, in a database of their own beside the store.
+//!
+//! They are written before invocations start and need no fsync: they must outlive the process, not the machine. What
+//! they say is advisory, so trouble with this file is logged and the file is made anew; it never stops any work.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use lanes::{Seq, Shard};
+use sqlx::{
+    ConnectOptions, Connection, Row as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use super::lock::beside;
+use crate::{
+    error::Chain,
+    progress::seqs,
+    scope::{Owner, now},
+};
+
+/// The marks of all shards.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    path: PathBuf,
+    /// None while the file cannot be used.
+    conn: Mutex<Option<SqliteConnection>>,
+    next: AtomicU64,
+}
+
+/// What one owner had in flight.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) handler: String,
+    pub(crate) run: String,
+    pub(crate) shard: Shard,
+    pub(crate) epoch: u64,
+    pub(crate) number: u64,
+    pub(crate) running: Vec<Seq>,
+}
+
+impl Marks {
+    pub(crate) async fn open(database: &Path) -> Self {
+        let path = beside(database, ".marks");
+        let conn = open_or_make_anew(&path).await;
+        // Numbers only order the marks of one epoch, so beginning at the time is more than enough.
+        Self { path, conn: Mutex::new(conn), next: AtomicU64::new(now()) }
+    }
+
+    /// The next number: a mark with a higher one was written later.
+    pub(crate) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) async fn put(&self, owner: &Owner, running: &[Seq]) {
+        const PUT: &str = "
+            insert into marks (handler, run, shard, epoch, number, running) values (?1, ?2, ?3, ?4, ?5, ?6)
+            on conflict (handler, run, shard)
+            do update set epoch = excluded.epoch, number = excluded.number, running = excluded.running
+            where excluded.epoch >= marks.epoch";
+        let mut conn = self.conn.lock().await;
+        for _ in 0..2 {
+            let Some(open) = conn.as_mut() else { break };
+            let put = sqlx::query(PUT)
+                .bind(Arc::clone(&owner.handler))
+                .bind(Arc::clone(&owner.run))
+                .bind(i64::from(owner.shard))
+                .bind(owner.epoch.cast_signed())
+                .bind(self.number().cast_signed())
+                .bind(seqs(running.iter().copied()))
+                .execute(open)
+                .await;
+            match put {
+                Ok(_) => return,
+                Err(error) => self.make_anew(&mut conn, &error).await,
+            }
+        }
+        if conn.is_none() {
+            *conn = open_or_make_anew(&self.path).await;
+        }
+    }
+
+    pub(crate) async fn remove(&self, owner: &Owner) {
+        const REMOVE: &str = "delete from marks where handler = ?1 and run = ?2 and shard = ?3 and epoch <= ?4";
+        let mut conn = self.conn.lock().await;
+        let Some(open) = conn.as_mut() else { return };
+        let removed = sqlx::query(REMOVE)
+            .bind(Arc::clone(&owner.handler))
+            .bind(Arc::clone(&owner.run))
+            .bind(i64::from(owner.shard))
+            .bind(owner.epoch.cast_signed())
+            .execute(open)
+            .await;
+        if let Err(error) = removed {
+            self.make_anew(&mut conn, &error).await;
+        }
+    }
+
+    pub(crate) async fn all(&self) -> Vec<Mark> {
+        let mut conn = self.conn.lock().await;
+        let Some(open) = conn.as_mut() else { return Vec::new() };
+        match read(open).await {
+            Ok(marks) => marks,
+            Err(error) => {
+                self.make_anew(&mut conn, &error).await;
+                Vec::new()
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Some(conn) = self.conn.lock().await.take() {
+            // Nothing in it needs to reach the disk.
+            drop(conn.close().await);
+        }
+    }
+
+    async fn make_anew(&self, conn: &mut Option<SqliteConnection>, error: &sqlx::Error) {
+        warn!(
+            path = %self.path.display(), error = %Chain(error),
+            "the marks of what is in flight cannot be used: the file is made anew; should the process die now, the \
+             event that killed it is found later"
+        );
+        if let Some(conn) = conn.take() {
+            drop(conn.close_hard().await);
+        }
+        delete(&self.path);
+        *conn = connect(&self.path).await.ok();
+    }
+}
+
+async fn open_or_make_anew(path: &Path) -> Option<SqliteConnection> {
+    let error = match connect(path).await {
+        Ok(conn) => return Some(conn),
+        Err(error) => error,
+    };
+    warn!(
+        path = %path.display(), error = %Chain(&error),
+        "the marks of what was in flight cannot be read: the file is made anew; an event that killed the process is \
+         found when it does so again"
+    );
+    delete(path);
+    match connect(path).await {
+        Ok(conn) => Some(conn),
+        Err(error) => {
+            warn!(path = %path.display(), error = %Chain(&error), "running without marks: check folder and disk");
+            None
+        }
+    }
+}
+
+async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    const CREATE: &str = "
+        create table if not exists marks (
+            handler text not null, run text not null, shard integer not null, epoch integer not null,
+            number integer not null, running text not null, primary key (handler, run, shard)
+        ) strict, without rowid";
+    let mut conn = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Off)
+        .busy_timeout(Duration::from_secs(1))
+        .disable_statement_logging()
+        .connect()
+        .await?;
+    let health: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(&mut conn).await?;
+    if health != "ok" {
+        return Err(sqlx::Error::Protocol(health));
+    }
+    sqlx::query(CREATE).execute(&mut conn).await?;
+    read(&mut conn).await?;
+    Ok(conn)
+}
+
+async fn read(conn: &mut SqliteConnection) -> Result<Vec<Mark>, sqlx::Error> {
+    let rows = sqlx::query("select handler, run, shard, epoch, number, running from marks").fetch_all(conn).await?;
+    rows.iter()
+        .map(|row| {
+            let running: String = row.try_get("running")?;
+            // What a stream left that is gone has negative numbers here.
+            let signed: Vec<i64> = serde_json::from_str(&running).map_err(|error| sqlx::Error::Decode(error.into()))?;
+            Ok(Mark {
+                handler: row.try_get("handler")?,
+                run: row.try_get("run")?,
+                shard: row.try_get("shard")?,
+                epoch: row.try_get::<i64, _>("epoch")?.cast_unsigned(),
+                number: row.try_get::<i64, _>("number")?.cast_unsigned(),
+                running: signed.into_iter().map(i64::cast_unsigned).collect(),
+            })
+        })
+        .collect()
+}
+
+fn delete(path: &Path) {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        // What is not there need not be deleted; what cannot be deleted shows when it is opened.
+        drop(std::fs::remove_file(beside(path, suffix)));
+    }
+}

@@ -1,0 +1,96 @@
+//! The statements of the outbox.
+
+use lanes::Millis;
+use sqlx::SqliteConnection;
+
+use super::{
+    sheet::JsonSheet,
+    writer::{Desk, Verdict, Work},
+};
+use crate::{
+    Sending,
+    error::Failure,
+    fields::Ask,
+    scope::Scope,
+    sheet::{Line as _, Sheet as _},
+};
+
+pub(crate) const INSERT: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    insert into outbox (handler_id, run, queued_at, key, subject, msg_id, headers, body)
+    select ?3, ?4, ?6, v ->> 0, v ->> 1, v ->> 2, v ->> 3, substr(?2, v ->> 4, v ->> 5)
+    from rows";
+
+pub(crate) async fn insert(sheet: JsonSheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
+    sheet.run(conn, scope, INSERT).await.map(drop)
+}
+
+pub(crate) const WAITING: &str = "
+    select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
+        sent_last_seq, tries, error
+    from outbox as o join handlers as h on h.id = o.handler_id
+    where o.id > $1 order by o.id limit $2";
+
+/// Asks for messages after a place, by place.
+pub(crate) fn ask(after_id: i64, limit: u32) -> Ask {
+    Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into()] }
+}
+
+pub(crate) const SENDING: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    update outbox set sent_at = ?2, sent_stream = v.stream, sent_last_seq = v.last_seq, tries = tries + 1
+    from (
+        select v ->> 0 as id, v ->> 1 as stream, v ->> 2 as last_seq from rows
+    ) as v
+    where outbox.id = v.id";
+
+pub(crate) const FAILED: &str = "
+    with rows (v) as materialized (select value from jsonb_each(?1))
+    update outbox set error = v.error,
+        sent_at = iif(?2, null, sent_at), sent_stream = iif(?2, null, sent_stream),
+        sent_last_seq = iif(?2, null, sent_last_seq)
+    from (select v ->> 0 as id, v ->> 1 as error from rows) as v
+    where outbox.id = v.id";
+
+pub(crate) const SENT: &str = "delete from outbox where id in (select value ->> 0 from json_each(?1))";
+
+/// The work of noting that messages are about to be sent, or what became of it.
+pub(crate) enum Notes {
+    Sending(Vec<Sending>, Millis),
+    Sent(Vec<i64>),
+    /// Whether the target is known not to have it.
+    Failed(Vec<(i64, String)>, bool),
+}
+
+impl Work for Notes {
+    type Output = ();
+    const OPERATION: &'static str = "note what became of messages of the outbox";
+
+    async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<()>, Failure> {
+        let mut sheet = JsonSheet::default();
+        let (sql, second) = match self {
+            Self::Sending(rows, now) => {
+                for row in rows {
+                    sheet.row().int(row.id).text(&row.stream).nat(row.last_seq);
+                }
+                (SENDING, now.cast_signed())
+            }
+            Self::Sent(ids) => {
+                for id in ids {
+                    sheet.row().int(*id);
+                }
+                (SENT, 0)
+            }
+            Self::Failed(rows, known) => {
+                for (id, error) in rows {
+                    sheet.row().int(*id).text(error);
+                }
+                (FAILED, i64::from(*known))
+            }
+        };
+        for json in sheet.into_json() {
+            sqlx::query(sql).bind(json).bind(second).execute(&mut desk.conn).await?;
+        }
+        Ok(Verdict::Keep(()))
+    }
+}

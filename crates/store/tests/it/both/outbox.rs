@@ -1,0 +1,111 @@
+//! The outbox: order, ids, and what is noted of each send.
+
+use std::sync::Arc;
+
+use lanes::Origin;
+use store::{Sending, Sent};
+
+use super::world::{World, claiming, done, done_with, effect, failed, report, row, row_of};
+
+#[tokio::test]
+async fn effects_wait_in_commit_order_with_ids_that_never_change() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let two = done_with(vec![effect("a.one", "1"), effect("a.two", "")]);
+    world
+        .put_done(&owner, vec![row(2, Origin::Stream, two), row(1, Origin::Stream, done_with(vec![effect("b", "3")]))])
+        .await;
+    world.put_done(&owner, vec![row(3, Origin::Stream, done_with(vec![effect("c", "4")]))]).await;
+    let rows = world.outbox_waiting(0, 100).await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.msg_id.as_str(), row.subject.as_str(), row.body.as_ref())).collect();
+    assert_eq!(
+        told,
+        [
+            ("default/billing/EV_2/0", "a.one", b"1".as_slice()),
+            ("default/billing/EV_2/1", "a.two", b""),
+            ("default/billing/EV_1/0", "b", b"3"),
+            ("default/billing/EV_3/0", "c", b"4"),
+        ]
+    );
+    let twice = [("a".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())];
+    assert_eq!(rows[0].headers, twice);
+    assert_eq!((&*rows[0].key, rows[0].tries, &rows[0].sent, &rows[0].error), ("room", 0, &None, &None));
+    let page = world.outbox_waiting(rows[0].id, 2).await.unwrap();
+    assert_eq!(page, rows[1..3]);
+}
+
+#[tokio::test]
+async fn a_replay_has_ids_of_its_own() {
+    let world = World::new().await;
+    let mut claiming = claiming("process-1", 0);
+    claiming.run = "again";
+    let owner = world.claim_of(claiming.clone()).await.unwrap().owner(&claiming);
+    let change = done_with(vec![effect("a", "1")]);
+    world.put_done(&owner, vec![row_of(1, "EV/ 1", Origin::Stream, change)]).await;
+    assert_eq!(world.outbox_waiting(0, 1).await.unwrap()[0].msg_id, "default/billing/EV%2F%201/again/0");
+}
+
+#[tokio::test]
+async fn effects_of_an_attempt_that_failed_are_dropped() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let with_effects = store::Report { effects: Arc::from([effect("a", "1")]), ..report("retry") };
+    let change = lanes::Change::Failed { attempts: super::world::attempts(1), report: Arc::new(with_effects) };
+    world.put_done(&owner, vec![row(1, Origin::Stream, change), row(2, Origin::Stream, failed(1))]).await;
+    assert!(world.outbox_waiting(0, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_noted_of_a_send_outlives_the_process() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let effects = (0..4).map(|n| effect("a", &n.to_string())).collect();
+    world.put_done(&owner, vec![row(1, Origin::Stream, done_with(effects))]).await;
+    let ids: Vec<i64> = world.outbox_waiting(0, 10).await.unwrap().iter().map(|row| row.id).collect();
+    let sending: Vec<Sending> =
+        ids.iter().map(|id| Sending { id: *id, stream: "ORDERS".into(), last_seq: 17 }).collect();
+    world.outbox_sending(&sending, 1000).await.unwrap();
+    world.outbox_sent(&ids[..1]).await.unwrap();
+    world.outbox_failed(&[(ids[1], "no stream takes it".into())]).await.unwrap();
+    world.outbox_unanswered(&[(ids[2], "timed out".into())]).await.unwrap();
+    let world = world.restart().await;
+    world.live_as("process-1").await;
+    let rows = world.outbox_waiting(0, 10).await.unwrap();
+    let sent = Some(Sent { at_ms: 1000, stream: "ORDERS".into(), last_seq: 17 });
+    let told: Vec<_> = rows.iter().map(|row| (row.id, row.tries, row.sent.clone(), row.error.as_deref())).collect();
+    let expected = [
+        (ids[1], 1, None, Some("no stream takes it")),
+        (ids[2], 1, sent.clone(), Some("timed out")),
+        (ids[3], 1, sent, None),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn an_id_is_never_given_twice() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.put_done(&owner, vec![row(1, Origin::Stream, done_with(vec![effect("a", "1")]))]).await;
+    let first = world.outbox_waiting(0, 1).await.unwrap()[0].id;
+    world.outbox_sent(&[first]).await.unwrap();
+    let world = world.restart().await;
+    let owner = world.own().await;
+    world.put_done(&owner, vec![row(2, Origin::Stream, done_with(vec![effect("a", "1")]))]).await;
+    assert!(world.outbox_waiting(0, 1).await.unwrap()[0].id > first);
+}
+
+#[tokio::test]
+async fn the_sender_is_woken_by_a_commit_with_effects_and_at_the_start() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let notify = world.outbox_notify();
+    // A claim may have brought messages of its own.
+    Box::pin(notify.notified()).as_mut().enable();
+    world.put_done(&owner, vec![row(1, Origin::Stream, done())]).await;
+    let mut woken = Box::pin(notify.notified());
+    assert!(!woken.as_mut().enable(), "a commit without effects wakes nobody");
+    world.put_done(&owner, vec![row(2, Origin::Stream, done_with(vec![effect("a", "1")]))]).await;
+    woken.await;
+    let world = world.restart().await;
+    world.outbox_notify().notified().await;
+}

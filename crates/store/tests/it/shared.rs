@@ -1,0 +1,231 @@
+//! PostgreSQL alone: several runners that share a store.
+
+use lanes::{CommitReply, Origin, Suspect};
+use sqlx::{Connection as _, PgConnection};
+use store::{Error, LIVE, Owner, Sending};
+use testkit::{Fault, FaultProxy, PostgresServer};
+
+use crate::world::{
+    HANDLER, claiming, commit, done, done_with, effect, member, owner_of, parked, progress, row, row_of,
+};
+
+type World = crate::world::World<true>;
+
+#[tokio::test]
+async fn what_one_owns_the_other_cannot_have_until_it_is_released() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    let fleet = other.beat(&member("b")).await.unwrap();
+    assert_eq!(fleet.members, [member("a"), member("b")]);
+    let owner = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let refused = other.claim(claiming("b", 0)).await.unwrap_err();
+    assert!(matches!(refused, Error::Taken { shard: 0, .. }), "{refused}");
+    assert!(refused.to_string().contains(HANDLER), "{refused}");
+    let taken = other.beat(&member("b")).await.unwrap().taken;
+    assert_eq!(taken, [((HANDLER.to_owned(), 0), "a".to_owned())].into());
+
+    let news = other.changed();
+    world.release(&owner).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(60), news.notified()).await.unwrap();
+    assert!(other.beat(&member("b")).await.unwrap().taken.is_empty());
+    let claim = other.claim(claiming("b", 0)).await.unwrap();
+    assert_eq!((claim.claimed.epoch, claim.claimed.suspects), (2, vec![]));
+    assert_eq!(world.put(&owner, vec![row(1, Origin::Stream, done())]).await, CommitReply::Lost);
+}
+
+#[tokio::test]
+async fn a_runner_that_does_not_tell_that_it_lives_is_buried_and_fenced() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    let hold = world.store.hold();
+    let owner = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    world.mark(&owner, &[1, 2]).await.written().await;
+    assert!(hold.is_good());
+
+    world.expire_all_but("b").await;
+    let fleet = other.beat(&member("b")).await.unwrap();
+    assert_eq!((fleet.buried, fleet.members), (vec!["a".to_owned()], vec![member("b")]));
+    let claim = other.claim(claiming("b", 0)).await.unwrap();
+    let suspects = [1, 2].map(|seq| Suspect { seq, deaths: 1, lone_deaths: 0 });
+    assert_eq!(claim.claimed.suspects, suspects);
+    assert_eq!(world.put(&owner, vec![row(1, Origin::Stream, done())]).await, CommitReply::Lost);
+    assert!(matches!(world.release(&owner).await, Err(Error::Lost { .. })));
+
+    // It wakes up: its next beat tells it that it was buried, and what it held is gone for good.
+    world.store.beat(&member("a")).await.unwrap();
+    assert!(!hold.is_good() && world.store.hold().is_good());
+    assert!(matches!(world.store.claim(claiming("a", 0)).await, Err(Error::Taken { .. })));
+}
+
+#[tokio::test]
+async fn a_runner_whose_lease_ran_out_claims_nothing() {
+    let world = World::new().await;
+    assert!(matches!(world.store.claim(claiming("a", 0)).await, Err(Error::Taken { .. })), "it has told nothing yet");
+    world.store.beat(&member("a")).await.unwrap();
+    world.expire_all_but("nobody").await;
+    assert!(matches!(world.store.claim(claiming("a", 0)).await, Err(Error::Taken { .. })));
+}
+
+#[tokio::test]
+async fn a_runner_that_leaves_leaves_nothing_behind_it() {
+    let world = World::new().await;
+    let other = world.another().await;
+    other.beat(&member("b")).await.unwrap();
+    world.store.beat(&member("a")).await.unwrap();
+    let hold = world.store.hold();
+    world.store.claim(claiming("a", 0)).await.unwrap();
+    world.store.leave("a").await.unwrap();
+    assert!(!hold.is_good());
+    let fleet = other.beat(&member("b")).await.unwrap();
+    assert_eq!((fleet.members, fleet.taken.len()), (vec![member("b")], 0));
+    assert_eq!(other.claim(claiming("b", 0)).await.unwrap().claimed.epoch, 2);
+}
+
+#[tokio::test]
+async fn one_lost_epoch_takes_nothing_of_its_neighbours_along() {
+    let world = World::new().await;
+    let (kept, lost) = (world.claim_as("a", 0).await, world.claim_as("a", 1).await);
+    let (kept, lost) = (owner_of(&kept.claimed), owner_of(&lost.claimed));
+    world.execute("update progress set epoch = epoch + 1 where shard = 1").await;
+    let rows = |shard: u64| vec![row_of(1, &format!("EV_{shard}"), Origin::Stream, done_with(vec![effect("a", "x")]))];
+    let (first, second) = tokio::join!(
+        world.store.commit(&kept, commit(&kept, progress(1), rows(0))),
+        world.store.commit(&lost, commit(&lost, progress(1), rows(1))),
+    );
+    assert_eq!((first, second), (CommitReply::Done, CommitReply::Lost));
+    assert_eq!(world.count("select count(*) from ledger").await, 1);
+    assert_eq!(world.count("select count(*) from outbox").await, 1);
+}
+
+#[tokio::test]
+async fn only_the_owner_of_a_shard_sends_its_messages() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    other.beat(&member("b")).await.unwrap();
+    let mine = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let theirs = owner_of(&other.claim(claiming("b", 1)).await.unwrap().claimed);
+    for (store, owner) in [(&world.store, &mine), (&other, &theirs)] {
+        let id = format!("EV_{}", owner.shard);
+        let rows = vec![row_of(1, &id, Origin::Stream, done_with(vec![effect("a", &id)]))];
+        assert_eq!(store.commit(owner, commit(owner, progress(1), rows)).await, CommitReply::Done);
+    }
+    let ids = async |store: &store::Store| {
+        let rows = store.outbox_waiting(0, 10).await.unwrap();
+        rows.into_iter().map(|row| row.msg_id).collect::<Vec<_>>()
+    };
+    let (first, second) = ("default/billing/EV_0/0".to_owned(), "default/billing/EV_1/0".to_owned());
+    assert_eq!((ids(&world.store).await, ids(&other).await), (vec![first.clone()], vec![second.clone()]));
+
+    // Before it is sent, the shard goes to the other one.
+    let id = world.outbox_waiting(0, 1).await.unwrap()[0].id;
+    world.release(&mine).await.unwrap();
+    other.claim(claiming("b", 0)).await.unwrap();
+    let sending = [Sending { id, stream: "A".into(), last_seq: 1 }];
+    assert!(world.outbox_sending(&sending, 5).await.unwrap().is_empty(), "it is not ours any more");
+    assert_eq!(ids(&other).await, [first, second]);
+    assert!(other.outbox_sending(&sending, 5).await.unwrap().contains(&id));
+}
+
+#[tokio::test]
+async fn messages_of_a_handler_that_nobody_runs_any_more_are_sent_by_the_first_runner() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    other.beat(&member("b")).await.unwrap();
+    let owner = owner_of(&other.claim(claiming("b", 0)).await.unwrap().claimed);
+    let rows = vec![row(1, Origin::Stream, done_with(vec![effect("a", "x")]))];
+    assert_eq!(other.commit(&owner, commit(&owner, progress(1), rows)).await, CommitReply::Done);
+    other.release(&owner).await.unwrap();
+    assert_eq!(other.outbox_waiting(0, 9).await.unwrap().len(), 0);
+    assert_eq!(world.outbox_waiting(0, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_written_to_again_and_what_was_answered_is_there() {
+    let server = PostgresServer::start().await.unwrap();
+    let url = server.database().await.unwrap();
+    let store = store::Store::open(&url, &event::Prefix::default()).await.unwrap();
+    store.beat(&member("a")).await.unwrap();
+    let owner = owner_of(&store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let put = async |owner: &Owner, seq: u64, change| {
+        store.commit(owner, commit(owner, progress(seq), vec![row(seq, Origin::Stream, change)])).await
+    };
+    assert_eq!(put(&owner, 1, done()).await, CommitReply::Done);
+    server.kill().await.unwrap();
+    assert_eq!(put(&owner, 2, done()).await, CommitReply::Unavailable);
+    server.restart().await.unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match put(&owner, 2, parked(1)).await {
+            CommitReply::Done => break,
+            reply => assert!(std::time::Instant::now() < until, "{reply:?}"),
+        }
+    }
+    assert_eq!(store.load(HANDLER, LIVE, 0, "room", 0, 9).await.unwrap().len(), 1);
+    assert_eq!(store.books().await.unwrap()[0].progress.floor, 2);
+}
+
+#[tokio::test]
+async fn a_commit_that_the_server_gave_up_is_known_not_to_be_written() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.put_done(&owner, vec![row(1, Origin::Stream, done())]).await;
+    // The statement waits for a lock; meanwhile its session is ended.
+    let held = world.hold_writes().await;
+    let (store, of) = (world.store.clone(), owner.clone());
+    let commit = commit(&owner, progress(2), vec![row(2, Origin::Stream, done_with(vec![effect("a", "x")]))]);
+    let waiting = tokio::spawn(async move { store.commit(&of, commit).await });
+    let blocked =
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    testkit::wait_until(std::time::Duration::from_secs(60), "a commit that waits", || async {
+        world.count(blocked).await == 1
+    })
+    .await
+    .unwrap();
+    let end = "
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where wait_event_type = 'Lock' and datname = current_database()";
+    world.execute(end).await;
+    held.end().await;
+    assert_eq!(waiting.await.unwrap(), CommitReply::Unavailable);
+    world.put_done(&owner, vec![row(2, Origin::Stream, done_with(vec![effect("a", "x")]))]).await;
+    assert_eq!(world.count("select count(*) from outbox").await, 1);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_asked_about_before_anything_is_sent_again() {
+    let server = PostgresServer::shared().await.unwrap();
+    let proxy = FaultProxy::start(server.port()).await.unwrap();
+    let url = server.database_at(proxy.address()).await.unwrap();
+    let store = store::Store::open(&url, &event::Prefix::default()).await.unwrap();
+    store.beat(&member("a")).await.unwrap();
+    let owner = owner_of(&store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let of =
+        |seq: u64| commit(&owner, progress(seq), vec![row(seq, Origin::Stream, done_with(vec![effect("a", "x")]))]);
+    assert_eq!(store.commit(&owner, of(1)).await, CommitReply::Done);
+
+    proxy.set(Fault::SwallowAnswers);
+    let (of_store, of_owner, second) = (store.clone(), owner.clone(), of(2));
+    let waiting = tokio::spawn(async move { of_store.commit(&of_owner, second).await });
+    let name = url.rsplit('/').next().unwrap();
+    let mut direct =
+        PgConnection::connect(&format!("postgres://roomwire@127.0.0.1:{}/{name}", server.port())).await.unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let count: i64 = sqlx::query_scalar("select count(*) from ledger").fetch_one(&mut direct).await.unwrap();
+        if count == 2 {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "it is never written");
+        tokio::task::yield_now().await;
+    }
+    proxy.set(Fault::None);
+    proxy.cut();
+    assert_eq!(waiting.await.unwrap(), CommitReply::Done, "it was written, once");
+    assert_eq!(store.commit(&owner, of(3)).await, CommitReply::Done);
+    let rows: i64 = sqlx::query_scalar("select count(*) from outbox").fetch_one(&mut direct).await.unwrap();
+    assert_eq!(rows, 3);
+}
