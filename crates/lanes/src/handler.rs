@@ -77,7 +77,9 @@ impl<E: Clone, R: Clone> Handler<E, R> {
             Input::Pause { since } => core.gate.pause(since.min(core.now)),
             Input::Resume => core.gate.resume(core.now),
             Input::Stopped(times) => {
-                times.iter().for_each(|&(from, until)| core.gate.stopped(from, until.min(core.now)))
+                for (from, until) in times {
+                    core.gate.stopped(from, until.min(core.now));
+                }
             }
             Input::Quiet { shard, incarnation, stream_last, delivered, pending } => {
                 with(shards, shard, |owned| owned.quiet(core, incarnation, stream_last, delivered, pending));

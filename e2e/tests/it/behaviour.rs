@@ -3,6 +3,7 @@
 mod duplicates;
 mod filters;
 mod isolation;
+mod letters;
 mod operator;
 mod order;
 mod outgoing;

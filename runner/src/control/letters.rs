@@ -136,6 +136,9 @@ impl Control {
         handler: Option<String>,
         id: &str,
     ) -> Result<Value, Refused> {
+        if let Some(name) = handler.as_ref().filter(|name| self.handlers.get(name).is_none()) {
+            return Err(Refused::NoHandler(name.clone()));
+        }
         let mut letters = Vec::new();
         for handler in self.handlers_with(handler, id).await? {
             if self.shared.store.dead_event(&handler, id).await.map_err(Refused::Store)?.is_some() {

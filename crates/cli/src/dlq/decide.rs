@@ -21,7 +21,7 @@ use crate::progress;
 const TOGETHER: usize = 100;
 
 #[derive(Debug, Args)]
-pub(super) struct DecideFlags {
+pub(crate) struct DecideFlags {
     /// The event's id
     #[arg(required_unless_present = "all")]
     id: Option<String>,

@@ -14,7 +14,7 @@ use crate::events::since;
 const PAGE: u32 = 1_000;
 
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// Only those of this handler
     #[arg(long)]
     pub(super) handler: Option<String>,

@@ -11,6 +11,7 @@ fn help_names_every_command_and_what_all_of_them_take() {
         "config",
         "events",
         "dlq",
+        "handler",
         "spool",
         "quarantine",
         "sim",

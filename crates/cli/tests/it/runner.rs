@@ -19,7 +19,8 @@ fn without_a_server_the_ways_to_name_one_are_told() {
 async fn without_a_runner_the_command_that_starts_one_is_told() {
     let nats = NatsServer::start().await.unwrap();
     let place = Place::new();
-    for arguments in [&["dlq", "list"][..], &["dlq", "show", "EV_x"], &["dlq", "redrive", "EV_x"]] {
+    for arguments in [&["dlq", "list"][..], &["dlq", "show", "EV_x"], &["dlq", "redrive", "EV_x"], &["handler", "list"]]
+    {
         let url = nats.url();
         let called = place.call_beside(&[&["--nats", url.as_str()], arguments].concat()).await;
         assert_eq!(called.code, 1, "{}", called.stderr);

@@ -59,7 +59,9 @@ mod tests {
             current in prop::option::of(0_u64..90),
         ) {
             let mut stops = Stops::default();
-            parts.iter().for_each(|&(from, length)| stops.add(from, from + length));
+            for &(from, length) in &parts {
+                stops.add(from, from + length);
+            }
             let until = from + length;
             let stopped = |at: &Millis| {
                 parts.iter().any(|&(from, length)| (from..from + length).contains(at))

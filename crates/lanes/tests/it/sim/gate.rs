@@ -7,14 +7,17 @@ use lanes::{Breaker, Millis, Outcome, Rules, Shard};
 
 use super::oracle::{Judged, hold};
 
+/// A token, in millionths.
+const TOKEN: u64 = 1_000_000;
+
 /// One process's view of its handler's breaker and rate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gate {
     failing: BTreeSet<(Shard, Arc<str>)>,
     open_since: Option<Millis>,
     probe: Option<(Shard, u64)>,
-    /// Tokens that are left, and when.
-    tokens: Option<(f64, Millis)>,
+    /// Millionths of tokens that are left, and when.
+    tokens: Option<(u64, Millis)>,
 }
 
 impl Gate {
@@ -27,13 +30,14 @@ impl Gate {
             self.probe = started.first().copied();
         }
         let Some(rate) = &rules.rate else { return Ok(()) };
-        let share = f64::from(shards) / f64::from(rate.shards.get());
-        let each_ms = f64::from(rate.events.get()) / rate.per_ms as f64 * share;
-        let most = 1.0 + 100.0 * each_ms;
+        let share = u64::from(rate.events.get()) * u64::from(shards) * TOKEN;
+        let each_ms = share.div_ceil(rate.per_ms * u64::from(rate.shards.get()));
+        // One, and what a burst of a tenth of a second has; a hair more, for what is rounded.
+        let most = TOKEN + 100 * each_ms + TOKEN / 100;
         let (left, at) = self.tokens.unwrap_or((most, now));
-        let left = (left + (now - at) as f64 * each_ms).min(most) - started.len() as f64;
-        hold!(left > -0.01, "{} start where the rate has {left} tokens after them", started.len());
-        self.tokens = Some((left, now));
+        let (left, wanted) = ((left + (now - at) * each_ms).min(most), started.len() as u64 * TOKEN);
+        hold!(left >= wanted, "{} start where the rate has {left} millionths of a token", started.len());
+        self.tokens = Some((left - wanted, now));
         Ok(())
     }
 

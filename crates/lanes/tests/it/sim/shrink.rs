@@ -8,7 +8,7 @@ use super::plan::{Plan, Sabotage};
 use super::{kind, run_plan};
 
 /// How long it is tried.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Worlds that are tried for one smaller plan.
 const WORLDS: u64 = 25;
@@ -21,8 +21,8 @@ pub(crate) fn shrink(seed: u64, sabotage: Sabotage) -> Option<(Plan, u64, String
     let wanted = kind(&words);
     let mut best = (plan, seed, words);
     // The same world first: another one may need many tries.
-    while let Some(smaller) =
-        step(&best.0, &wanted, &[best.1], began).or_else(|| step(&best.0, &wanted, &Vec::from_iter(1..=WORLDS), began))
+    while let Some(smaller) = step(&best.0, &wanted, &[best.1], began)
+        .or_else(|| step(&best.0, &wanted, &(1..=WORLDS).collect::<Vec<_>>(), began))
     {
         best = smaller;
     }

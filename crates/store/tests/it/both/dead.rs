@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanes::{AttemptState, Cause, Change, CommitReply, Crash, LaneChange, Origin};
+use lanes::{AttemptState, Cause, Change, CommitReply, Crash, LaneChange, Origin, Settled};
 use store::{DeadFilter, LIVE, OutboxRow};
 
 use super::world::{
@@ -183,4 +183,39 @@ async fn several_deaths_in_one_commit_have_numbers_of_their_own() {
     let ids: Vec<_> = feed(&world).await.into_iter().map(|message| message.msg_id).collect();
     let expected = ["dead/billing/EV_1/1", "dead/billing/EV_b/1", "dead/billing/EV_1/2", "dead/billing/EV_c/1"];
     assert_eq!(ids, expected);
+}
+
+#[tokio::test]
+async fn a_skipped_letter_is_settled_and_keeps_its_body_until_it_is_erased() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.put_done(&owner, vec![row(1, Origin::Stream, died(2)), row(2, Origin::Stream, died(1))]).await;
+    let skipped = || Change::Settled { state: Settled::Skipped, attempt: 2, report: None };
+    world.put_done(&owner, vec![row(1, Origin::Dead, skipped())]).await;
+    let listed = world.dead_list(&DeadFilter::default()).await.unwrap();
+    assert_eq!(listed.iter().map(|letter| letter.event_id.as_str()).collect::<Vec<_>>(), ["EV_2"]);
+    assert!(world.dead_event(HANDLER, "EV_1").await.unwrap().is_none(), "it cannot be sent back");
+    assert_eq!(world.outcomes(&["EV_1".to_owned()]).await.unwrap()[0].state, "skipped");
+    // Whoever decides later is told so.
+    let late = commit(&owner, progress(0), vec![row(1, Origin::Dead, sent_back(2))]);
+    assert!(matches!(world.commit(&owner, late).await, CommitReply::Refused(_)));
+    assert_eq!(world.dead_get(HANDLER, "EV_1").await.unwrap().unwrap().body, event(1, "EV_1").body);
+    for id in ["EV_1", "EV_2"] {
+        world.dead_erase(HANDLER, LIVE, id).await.unwrap();
+    }
+    let erased = world.dead_get(HANDLER, "EV_1").await.unwrap().unwrap();
+    assert_eq!((erased.body.len(), erased.headers, erased.history.len()), (0, serde_json::json!({}), 1));
+    let dead = world.dead_get(HANDLER, "EV_2").await.unwrap().unwrap();
+    assert_eq!(dead.body, event(2, "EV_2").body, "what is dead is needed to run again");
+}
+
+#[tokio::test]
+async fn a_list_ends_where_it_is_told() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.put_done(&owner, vec![row(1, Origin::Stream, died(1))]).await;
+    let died_at = world.dead_list(&DeadFilter::default()).await.unwrap()[0].died_at;
+    let until =
+        async |until| world.dead_list(&DeadFilter { until: Some(until), ..DeadFilter::default() }).await.unwrap().len();
+    assert_eq!((until(died_at).await, until(died_at - 1).await), (1, 0));
 }
