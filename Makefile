@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast e2e-livekit tools plugins build lint deny fmt fuzz
+.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -30,6 +30,12 @@ tools: ## Install what is missing: the wasm target, nats-server
 
 plugins: ## Build the plugins
 	@scripts/tools >/dev/null && scripts/plugins
+
+languages: ## Build the example handler of each language
+	@scripts/languages
+
+languages-table: build ## Measure the handlers of all languages, and write docs/LANGUAGES.md
+	@scripts/languages-table
 
 build: ## Build the binaries
 	@scripts/tools >/dev/null && cargo build --release --locked --bins

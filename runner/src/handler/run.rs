@@ -176,7 +176,8 @@ impl Job {
         let duration_us = report.duration_us;
         match finished.outcome {
             Outcome::Done | Outcome::Skipped => {
-                tracing::debug!(%handler, %id, attempt, %outcome, duration_us, "invoked");
+                let why = report.error.as_deref().unwrap_or_default();
+                tracing::debug!(%handler, %id, attempt, %outcome, duration_us, why, "invoked");
             }
             _ => {
                 let error = report.error.as_deref().unwrap_or_default();

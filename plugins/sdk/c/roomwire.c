@@ -1,0 +1,141 @@
+// From the bindings to plain C and back.
+
+#include "roomwire.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wit/plugin.h"
+
+static rw_text from(plugin_string_t text) { return (rw_text){(const char *)text.ptr, text.len}; }
+
+static rw_text from_option(plugin_option_string_t text) { return text.is_some ? from(text.val) : (rw_text){"", 0}; }
+
+static plugin_string_t lent(rw_text text) { return (plugin_string_t){(uint8_t *)text.data, text.len}; }
+
+// What is returned is freed by the bindings.
+static plugin_string_t given(rw_text text) {
+    uint8_t *copy = malloc(text.len ? text.len : 1);
+    if (!copy) abort();
+    memcpy(copy, text.data, text.len);
+    return (plugin_string_t){copy, text.len};
+}
+
+static rw_text formatted(const char *format, va_list list) {
+    va_list again;
+    va_copy(again, list);
+    int len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    char *text = len < 0 ? NULL : malloc((size_t)len + 1);
+    if (!text) abort();
+    vsnprintf(text, (size_t)len + 1, format, list);
+    return (rw_text){text, (size_t)len};
+}
+
+#define FORMATTED(text)             \
+    va_list list;                   \
+    va_start(list, format);         \
+    rw_text text = formatted(format, list); \
+    va_end(list)
+
+rw_text rw_format(const char *format, ...) {
+    FORMATTED(text);
+    return text;
+}
+
+rw_outcome rw_skipped(const char *format, ...) {
+    FORMATTED(why);
+    return (rw_outcome){RW_SKIPPED, why, 0};
+}
+
+rw_outcome rw_retry(uint32_t after_ms, const char *format, ...) {
+    FORMATTED(why);
+    return (rw_outcome){RW_RETRY, why, after_ms};
+}
+
+rw_outcome rw_permanent(const char *format, ...) {
+    FORMATTED(why);
+    return (rw_outcome){RW_PERMANENT, why, 0};
+}
+
+void rw_crash_at(const char *file, int line, const char *format, ...) {
+    FORMATTED(text);
+    fprintf(stderr, "%s:%d: %.*s\n", file, line, RW_ARG(text));
+    abort();
+}
+
+rw_text rw_attribute(const rw_event *event, const char *name) {
+    const plugin_list_tuple2_string_string_t *attributes = event->attributes;
+    for (size_t i = 0; i < attributes->len; i++) {
+        if (rw_is(from(attributes->ptr[i].f0), name)) return from(attributes->ptr[i].f1);
+    }
+    return (rw_text){"", 0};
+}
+
+bool rw_config(rw_text key, rw_text *value) {
+    plugin_string_t name = lent(key);
+    plugin_option_string_t found;
+    wasi_config_store_error_t error;
+    if (!wasi_config_store_get(&name, &found, &error) || !found.is_some) return false;
+    *value = from(found.val);
+    return true;
+}
+
+void rw_log(rw_level level, const char *context, const char *format, ...) {
+    FORMATTED(text);
+    plugin_string_t name = lent((rw_text){context, strlen(context)}), line = lent(text);
+    wasi_logging_logging_log((wasi_logging_logging_level_t)level, &name, &line);
+}
+
+rw_outcome rw_publish(rw_text subject, rw_text data, const rw_header *headers, size_t count) {
+    plugin_tuple2_string_string_t *pairs = calloc(count ? count : 1, sizeof *pairs);
+    if (!pairs) abort();
+    for (size_t i = 0; i < count; i++) {
+        pairs[i] = (plugin_tuple2_string_string_t){lent(headers[i].name), lent(headers[i].value)};
+    }
+    roomwire_plugin_effects_message_t message = {
+        .subject = lent(subject), .data = {(uint8_t *)data.data, data.len}, .headers = {pairs, count}};
+    roomwire_plugin_effects_error_t error;
+    if (roomwire_plugin_effects_publish(&message, &error)) return rw_done();
+    switch (error.tag) {
+    case ROOMWIRE_PLUGIN_EFFECTS_ERROR_DENIED: return rw_permanent("%.*s", RW_ARG(from(error.val.denied)));
+    case ROOMWIRE_PLUGIN_EFFECTS_ERROR_TOO_LARGE: return rw_permanent("the message is larger than the host takes");
+    case ROOMWIRE_PLUGIN_EFFECTS_ERROR_QUOTA_EXCEEDED: return rw_permanent("too many effects in one call");
+    default: return rw_retry(0, "%.*s", RW_ARG(from(error.val.other)));
+    }
+}
+
+bool exports_roomwire_plugin_handler_handle(exports_roomwire_plugin_handler_event_t *raw,
+                                            exports_roomwire_plugin_handler_outcome_t *outcome,
+                                            exports_roomwire_plugin_handler_failure_t *failure) {
+    rw_event event = {
+        .id = from(raw->id), .kind = from(raw->kind), .project = from(raw->project), .room = from_option(raw->room),
+        .participant = from_option(raw->participant), .created_at = from(raw->created_at), .json = from(raw->json),
+        .attempt = raw->attempt, .deadline_ms = raw->deadline_ms, .attributes = &raw->attributes};
+    rw_outcome ended = rw_handle(&event);
+    switch (ended.end) {
+    case RW_DONE: outcome->tag = ROOMWIRE_PLUGIN_EVENT_TYPES_OUTCOME_DONE; return true;
+    case RW_SKIPPED:
+        outcome->tag = ROOMWIRE_PLUGIN_EVENT_TYPES_OUTCOME_SKIPPED;
+        outcome->val.skipped = given(ended.why);
+        return true;
+    case RW_RETRY:
+        failure->tag = ROOMWIRE_PLUGIN_EVENT_TYPES_FAILURE_RETRY;
+        failure->val.retry.reason = given(ended.why);
+        failure->val.retry.after_ms = (plugin_option_u32_t){ended.after_ms > 0, ended.after_ms};
+        return false;
+    case RW_PERMANENT: break;
+    }
+    failure->tag = ROOMWIRE_PLUGIN_EVENT_TYPES_FAILURE_PERMANENT;
+    failure->val.permanent = given(ended.why);
+    return false;
+}
+
+bool exports_roomwire_plugin_handler_check(plugin_string_t *error) {
+    rw_text why = rw_check();
+    if (why.len == 0) return true;
+    *error = given(why);
+    return false;
+}

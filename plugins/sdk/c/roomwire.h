@@ -1,0 +1,81 @@
+// Handlers for LiveKit events, in C. See README.md. Memory is never freed: an instance lives for one event.
+#ifndef ROOMWIRE_H
+#define ROOMWIRE_H
+
+#include <stdint.h>
+
+#include "json.h"
+
+// For "%.*s" of printf.
+#define RW_ARG(text) (int)(text).len, (text).data
+
+// One event, as the plugin contract has it. Texts that the event does not have are empty.
+typedef struct {
+    rw_text id, kind, project, room, participant, created_at;
+    // The webhook's body as LiveKit signed it: see rw_json_text.
+    rw_text json;
+    // 1 on the first attempt.
+    uint32_t attempt;
+    // What is left of the handler's timeout at the start of the call, milliseconds.
+    uint32_t deadline_ms;
+    // What rw_attribute looks into.
+    const void *attributes;
+} rw_event;
+
+typedef enum { RW_DONE, RW_SKIPPED, RW_RETRY, RW_PERMANENT } rw_end;
+
+// What became of an event. `why` goes with all but RW_DONE; `after_ms` is that of a retry, 0 for the handler's policy.
+typedef struct {
+    rw_end end;
+    rw_text why;
+    uint32_t after_ms;
+} rw_outcome;
+
+// Yours: one event, in a fresh instance.
+rw_outcome rw_handle(const rw_event *event);
+
+// Yours: called once at deploy, with the config and no grants. An empty text is well; any other refuses the deploy.
+rw_text rw_check(void);
+
+static inline rw_outcome rw_done(void) { return (rw_outcome){RW_DONE, {"", 0}, 0}; }
+
+// Settled as done, counted apart. The text of this and the next two is made as by printf.
+__attribute__((format(printf, 1, 2))) rw_outcome rw_skipped(const char *format, ...);
+
+// Try again later: after so many milliseconds, or by the handler's retry policy if that is 0.
+__attribute__((format(printf, 2, 3))) rw_outcome rw_retry(uint32_t after_ms, const char *format, ...);
+
+// Never try again: a dead letter at once.
+__attribute__((format(printf, 1, 2))) rw_outcome rw_permanent(const char *format, ...);
+
+// A bug: ends the call as a crash, with file, line and the text on stderr.
+#define rw_crash(...) rw_crash_at(__FILE__, __LINE__, __VA_ARGS__)
+__attribute__((format(printf, 3, 4), noreturn)) void rw_crash_at(const char *file, int line, const char *format, ...);
+
+// Text as by printf. It may hold zeros that come with "%.*s" only up to the first.
+__attribute__((format(printf, 1, 2))) rw_text rw_format(const char *format, ...);
+
+static inline bool rw_is(rw_text text, const char *expected) {
+    return text.len == __builtin_strlen(expected) && __builtin_memcmp(text.data, expected, text.len) == 0;
+}
+
+// An attribute by its name, e.g. "ordering-key"; empty where it is not there.
+rw_text rw_attribute(const rw_event *event, const char *name);
+
+// The value of a key of the handler's config in roomwire.yaml; false where it is not there.
+bool rw_config(rw_text key, rw_text *value);
+
+typedef enum { RW_TRACE, RW_DEBUG, RW_INFO, RW_WARN, RW_ERROR, RW_CRITICAL } rw_level;
+
+// A line for the runner's log and the record of the attempt.
+__attribute__((format(printf, 3, 4))) void rw_log(rw_level level, const char *context, const char *format, ...);
+
+typedef struct {
+    rw_text name, value;
+} rw_header;
+
+// Publishes a message to a NATS subject that allow.publish grants, once, after the end of the event is committed; of a call
+// that fails nothing leaves. RW_DONE if the host takes it; what is denied, too large or too many is a permanent failure.
+rw_outcome rw_publish(rw_text subject, rw_text data, const rw_header *headers, size_t count);
+
+#endif

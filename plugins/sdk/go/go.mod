@@ -1,0 +1,3 @@
+module roomwire
+
+go 1.26

@@ -1,0 +1,1 @@
+// Functions without a body are imports or linked names.

@@ -1,0 +1,140 @@
+"""Handlers for LiveKit events, in Python. See README.md."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from componentize_py_types import Err
+from wit_world.imports import effects, event_types, wasi_config_store
+
+from . import logs
+from .messages import *  # noqa: F403  the messages are part of the interface
+from .messages import Webhook
+from .webhook import WrongBody, parse
+
+__all__ = ["Event", "Handler", "Permanent", "Retry", "Skipped", "Webhook", "config", "publish", "require"]
+
+logs.install()
+
+
+class Retry(Exception):
+    """Try again later: by the handler's `retry` policy, or after so many milliseconds."""
+
+    def __init__(self, reason: str, after_ms: int | None = None):
+        super().__init__(reason)
+        self.after_ms = after_ms
+
+
+class Permanent(Exception):
+    """Never try again: a dead letter at once."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What `on_event` returns for an event that is settled as done and counted apart."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: the fields of the plugin contract, and the webhook's body."""
+
+    id: str
+    kind: str
+    project: str
+    room: str | None
+    participant: str | None
+    created_at: str
+    attempt: int
+    deadline_ms: int
+    json: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def webhook(self) -> Webhook:
+        """The body, typed. What is newer than this package passes: unknown names stay text, unknown fields are in
+        `json`. A field of another type than LiveKit documents is a permanent failure."""
+        return parse(self.json)
+
+    @property
+    def final_attempt(self) -> bool:
+        """Whether the event is a dead letter if this attempt fails."""
+        return self.attributes.get("final-attempt") == "true"
+
+
+class Handler:
+    """The export of a component: a module needs a class `Handler` that inherits from this one."""
+
+    def on_event(self, event: Event) -> Skipped | None:
+        """One event, in a fresh instance. Raise `Retry` or `Permanent` for a failure; any other exception is a crash."""
+        raise NotImplementedError("define `on_event` in your class `Handler`")
+
+    def on_check(self) -> None:
+        """Called once at deploy, with the config and no grants: an exception refuses the deploy."""
+
+    def handle(self, raw: event_types.Event) -> event_types.Outcome:
+        """The export: calls `on_event`."""
+        try:
+            outcome = self.on_event(Event(**{**vars(raw), "attributes": dict(raw.attributes)}))
+        except Retry as retry:
+            raise Err(event_types.Failure_Retry(event_types.RetryHint(str(retry), retry.after_ms))) from None
+        except (Permanent, WrongBody) as permanent:
+            raise Err(event_types.Failure_Permanent(str(permanent))) from None
+        except Exception:
+            crash()
+            raise
+        return event_types.Outcome_Skipped(outcome.why) if outcome else event_types.Outcome_Done()
+
+    def check(self) -> None:
+        """The export: calls `on_check`."""
+        try:
+            self.on_check()
+        except (Permanent, Retry) as failure:
+            raise Err(str(failure)) from None
+        except Exception:
+            crash()
+            raise
+
+
+def crash() -> None:
+    """The traceback, on stderr: what leaves the component is a trap without words."""
+    traceback.print_exc()
+    sys.stderr.flush()
+
+
+def config(key: str) -> str | None:
+    """The value of a key of the handler's `config` in roomwire.yaml, if it is there."""
+    return wasi_config_store.get(key)
+
+
+def require(key: str) -> str:
+    """The value of a key that must be there: a permanent failure, or the reason of a refused deploy."""
+    value = config(key)
+    if value is None:
+        raise Permanent(f"set `config.{key}`")
+    return value
+
+
+def publish(subject: str, data: str | bytes, headers: dict[str, str] | None = None) -> None:
+    """Publishes a message to a NATS subject that `allow.publish` grants, once, after the end of the event is committed; of
+    a call that fails nothing leaves. What is denied, too large or too many is a permanent failure."""
+    body = data.encode() if isinstance(data, str) else data
+    try:
+        effects.publish(effects.Message(subject, body, list((headers or {}).items())))
+    except Err as error:
+        raise failed(error.value) from None
+
+
+def failed(error: effects.Error) -> Exception:
+    """What is not granted, too large or too many will be so the next time, too; the rest may pass."""
+    if isinstance(error, effects.Error_Denied):
+        return Permanent(error.value)
+    if isinstance(error, effects.Error_TooLarge):
+        return Permanent("the message is larger than the host takes")
+    if isinstance(error, effects.Error_QuotaExceeded):
+        return Permanent("too many effects in one call")
+    return Retry(error.value)

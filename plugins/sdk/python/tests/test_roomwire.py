@@ -1,0 +1,124 @@
+"""Run with `python3 -m unittest discover plugins/sdk/python/tests`."""
+
+import contextlib
+import io
+import json
+import logging
+import sys
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+import world  # noqa: E402
+
+world.install()
+import roomwire  # noqa: E402
+from roomwire.webhook import WrongBody, parse  # noqa: E402
+from wit_world.imports import effects, event_types  # noqa: E402
+
+FIXTURES = HERE.parents[3] / "crates/testkit/fixtures"
+
+
+def event(body: str = "{}"):
+    attributes = [("final-attempt", "true")]
+    return event_types.Event("EV_1", "room_started", "default", None, None, "", 1, 5000, body, attributes)
+
+
+class Webhooks(unittest.TestCase):
+    def test_what_is_newer_than_this_package_passes(self):
+        webhook = parse('{"event": "moon_landed", "createdAt": "1795429074", "moon": {"phase": 4}, "participant": '
+                        '{"identity": "ada", "kind": "ROBOT", "state": 17, "joinedAt": 1795429074, "wings": [1]}}')
+        self.assertEqual((webhook.event, webhook.created_at), ("moon_landed", 1795429074))
+        participant = webhook.participant
+        self.assertEqual((participant.kind, participant.state, participant.joined_at), ("ROBOT", "17", 1795429074))
+
+    def test_absent_names_mean_the_first_of_their_list(self):
+        webhook = parse('{"participant": {}, "track": null}')
+        self.assertEqual((webhook.participant.kind, webhook.participant.state), ("STANDARD", "JOINING"))
+        self.assertIsNone(webhook.track)
+
+    def test_a_wrong_type_is_said_with_its_field(self):
+        for body, field in [('{"createdAt": true}', "createdAt is true"), ('{"event": 1}', "event is 1"),
+                            ('{"room": []}', "Room is no object"), ('{"room": {"name": {}}}', "name is {}")]:
+            with self.assertRaisesRegex(WrongBody, f"cannot read the webhook's body: {field}"):
+                parse(body)
+
+    def test_every_recorded_body_can_be_read(self):
+        count = 0
+        for name in ["livekit-1.11.0/meeting.jsonl", "livekit-1.11.0/two-rooms-and-abort.jsonl",
+                     "livekit-sender-1.54.0-all-types.jsonl"]:
+            for line in (FIXTURES / name).read_text().rstrip("\n").split("\n"):
+                body = json.loads(line)["body"]
+                webhook, plain = parse(body), json.loads(body)
+                self.assertEqual((webhook.id, str(webhook.created_at)), (plain["id"], plain["createdAt"]))
+                self.assertEqual(webhook.participant is not None, "participant" in plain)
+                count += 1
+        self.assertGreater(count, 30)
+
+
+class Handlers(unittest.TestCase):
+    def outcome(self, do):
+        class Handler(roomwire.Handler):
+            def on_event(self, event):
+                return do(event)
+
+            def on_check(self):
+                do(None)
+
+        return Handler()
+
+    def test_what_is_returned_or_raised_is_the_outcome(self):
+        self.assertEqual(self.outcome(lambda _: None).handle(event()), event_types.Outcome_Done())
+        skipped = self.outcome(lambda _: roomwire.Skipped("why")).handle(event())
+        self.assertEqual(skipped, event_types.Outcome_Skipped("why"))
+        for raised, failure in [
+            (roomwire.Retry("busy", 50), event_types.Failure_Retry(event_types.RetryHint("busy", 50))),
+            (roomwire.Permanent("no"), event_types.Failure_Permanent("no")),
+        ]:
+            def do(_, raised=raised):
+                raise raised
+
+            with self.assertRaises(world.Err) as caught:
+                self.outcome(do).handle(event())
+            self.assertEqual(caught.exception.value, failure)
+            with self.assertRaises(world.Err) as caught:
+                self.outcome(do).check()
+            self.assertEqual(caught.exception.value, str(raised))
+
+    def test_any_other_exception_leaves_its_traceback_on_stderr(self):
+        with contextlib.redirect_stderr(io.StringIO()) as stderr, self.assertRaises(ZeroDivisionError):
+            self.outcome(lambda _: 1 / 0).handle(event())
+        self.assertIn("ZeroDivisionError", stderr.getvalue())
+        self.assertIn("test_roomwire.py", stderr.getvalue())
+
+    def test_a_body_that_cannot_be_read_is_a_permanent_failure(self):
+        with self.assertRaises(world.Err) as caught:
+            self.outcome(lambda event: event.webhook).handle(event("[]"))
+        self.assertEqual(caught.exception.value.value, "cannot read the webhook's body: Webhook is no object")
+
+    def test_attributes_are_found_by_name(self):
+        seen = []
+        self.outcome(lambda event: seen.append((event.final_attempt, event.attributes.get("replay")))).handle(event())
+        self.assertEqual(seen, [(True, None)])
+
+    def test_only_what_may_pass_is_tried_again(self):
+        for answer, kind in [(effects.Error_Denied("no"), roomwire.Permanent), (effects.Error_TooLarge(), roomwire.Permanent),
+                             (effects.Error_QuotaExceeded(), roomwire.Permanent), (effects.Error_Other("x"), roomwire.Retry)]:
+            world.ANSWER.append(answer)
+            with self.assertRaises(kind):
+                roomwire.publish("a", "b")
+        roomwire.publish("a", "ü", {"h": "v"})
+        self.assertEqual(world.PUBLISHED, [effects.Message("a", "ü".encode(), [("h", "v")])])
+
+    def test_loggers_write_to_the_host_with_level_name_and_text(self):
+        logging.getLogger("greeter").warning("%s is late", "ada")
+        self.assertEqual(world.LOGGED[-1], ("WARN", "greeter", "ada is late"))
+
+    def test_a_required_key_that_is_not_there_is_named(self):
+        with self.assertRaisesRegex(roomwire.Permanent, "set `config.subject`"):
+            roomwire.require("subject")
+
+
+if __name__ == "__main__":
+    unittest.main()
