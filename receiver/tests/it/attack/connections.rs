@@ -8,11 +8,15 @@ use testkit::https::handshake;
 use testkit::wait_until;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 
 use super::target::{Limits, Target};
 use crate::rig::SOON;
 
 const IDLE: usize = 10_000;
+
+/// One process may not open as many files as all of these tests at once.
+static FILES: Mutex<()> = Mutex::const_new(());
 
 /// Many connections, each second one after a request.
 async fn open(target: &Target, connections: usize) -> Result<Vec<TcpStream>> {
@@ -30,6 +34,7 @@ async fn open(target: &Target, connections: usize) -> Result<Vec<TcpStream>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_idle_connections_are_kept_where_they_are_allowed() -> Result<()> {
+    let _alone = FILES.lock().await;
     let limits = Limits { connections: 12_000, header_timeout: "2m", ..Limits::default() };
     let target = Target::start(limits).await?;
     let attack = async {
@@ -45,6 +50,7 @@ async fn ten_thousand_idle_connections_are_kept_where_they_are_allowed() -> Resu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_idle_connections_over_the_limit_make_room_for_others() -> Result<()> {
+    let _alone = FILES.lock().await;
     let target = Target::start(Limits { connections: 4096, header_timeout: "2m", ..Limits::default() }).await?;
     let attack = async {
         let open = open(&target, IDLE).await?;
@@ -59,6 +65,7 @@ async fn ten_thousand_idle_connections_over_the_limit_make_room_for_others() -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handshakes_that_do_not_end_and_encrypted_connections_that_rest_make_room_for_others() -> Result<()> {
+    let _alone = FILES.lock().await;
     let target =
         Target::start(Limits { connections: 1024, header_timeout: "2m", tls: true, ..Limits::default() }).await?;
     let open = |n: usize| {

@@ -83,7 +83,7 @@ async fn survived(attack: &str, flood: Flood) -> Result<()> {
         );
         Ok(())
     };
-    target.survives(attack, 64, attacking).await
+    target.survives(attack, 96, attacking).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

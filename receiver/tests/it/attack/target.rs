@@ -56,7 +56,8 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) async fn start(limits: Limits) -> Result<Target> {
-        let _enough = service::open_files::raise();
+        let files = service::open_files::raise();
+        ensure!(files.is_none_or(|files| files > 12_000), "raise the hard limit of open files: ulimit -Hn 20000");
         let (nats, folder) = (NatsServer::start().await?, tempfile::tempdir()?);
         let Limits { connections, memory, header_timeout, body_timeout, tls } = limits;
         let file = |end: &str| fixtures::path(&format!("tls/first.{end}")).display().to_string();
