@@ -64,7 +64,7 @@ async fn in_a_process_of_its_own() {
         ("call-flood", SHORT, &["timeout"]),
         ("sleep:600000", SHORT, &["timeout_waiting"]),
         // A machine that is busy may not let the guest say what it makes of it.
-        (drip.as_str(), MIDDLE, &["retry", "timeout_waiting"]),
+        (drip.as_str(), MIDDLE, &["retry", "timeout_waiting", "timeout"]),
         (silent.as_str(), LONG, &["retry"]),
         ("recurse", LONG, &["trap"]),
         ("memory-bomb", LONG, &["out_of_memory"]),
@@ -84,6 +84,7 @@ async fn in_a_process_of_its_own() {
         for (at, (behaviour, timeout, names)) in kinds.iter().enumerate() {
             let generation = with_timeout(&behave.generation, *timeout);
             many(behaviour, &behave.engine, &generation, &format!("r{at}"), names, size).await;
+            println!("{size} of {behaviour}: {} KiB", resident() >> 10);
         }
         many("start-loops", &behave.engine, &starting, "r", &["timeout"], size).await;
         many("table-growth", &behave.engine, &growing, "r", &["out_of_memory"], size).await;
