@@ -133,3 +133,22 @@ fn a_redriven_event_does_not_wait_for_the_time_of_one_behind_it() {
     desk.load(vec![redriven(2), stored(3)]);
     assert_eq!(desk.take_started(), [2]);
 }
+
+#[test]
+fn a_redriven_event_does_not_come_before_an_earlier_one_that_was_dropped_from_memory() {
+    let mut desk = Desk::unclaimed(Rules { bounds: Bounds { park_after_ms: 0, ..Bounds::default() }, ..rules() });
+    desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 2, 0, false)], ..fresh(8) }));
+    desk.load(vec![stored(7), stored(8)]);
+    desk.redrive(3, "a", 1);
+    desk.commit_all();
+    desk.deliver([event(9, "b")]);
+    desk.finish(9, Outcome::Done);
+    desk.redrive(5, "a", 1);
+    desk.finish(7, Outcome::Done);
+    assert_eq!(desk.take_started(), [3]);
+    desk.finish(3, Outcome::HostFailed);
+    desk.commit_all();
+    assert!(desk.started.is_empty(), "5 waits for 3");
+    desk.load(vec![redriven(3), redriven(5), stored(8)]);
+    assert_eq!(desk.take_started(), [3]);
+}

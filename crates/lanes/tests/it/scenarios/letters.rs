@@ -238,3 +238,23 @@ fn what_a_gone_stream_left_of_a_room_runs_before_what_the_new_one_brings() {
         desk.commit_all();
     }
 }
+
+#[test]
+fn a_lane_is_not_read_while_a_word_on_its_letters_is_not_answered() {
+    for skip in [false, true] {
+        let mut desk = Desk::unclaimed(rules());
+        desk.feed(lanes::Input::Claimed(lanes::Claimed {
+            lanes: vec![super::desk::lane("a", 1, desk.now + 1_000, false)],
+            ..super::desk::fresh(5)
+        }));
+        if skip {
+            desk.skip(3, "a", 1)
+        } else {
+            desk.redrive(3, "a", 1)
+        }
+        desk.pass(1_000);
+        assert!(desk.loads.is_empty(), "3 may stand before all that would be read, or be there no more");
+        desk.commit_all();
+        assert_eq!(desk.loads.len(), 1);
+    }
+}
