@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast tools plugins build lint deny fmt
+.PHONY: help run test test-fast tools plugins build lint deny fmt bench-receiver
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -37,5 +37,9 @@ lint: ## Run clippy, warnings are errors
 deny: ## Check licences, sources and advisories of the dependencies
 	@scripts/deny
 
+bench-receiver: ## Compare the receiver with others; ARGS='--quick' for a short look
+	@bench/receiver/run $(ARGS)
+
 fmt: ## Format all code
-	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml
+	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml && \
+	cargo fmt --manifest-path bench/receiver/load/Cargo.toml
