@@ -30,7 +30,13 @@ pub(crate) type Builder = auto::Builder<TokioExecutor>;
 pub(crate) fn builder(config: &Config) -> Builder {
     let limits = &config.limits;
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().header_read_timeout(None).max_buf_size(limits.header_bytes).max_headers(limits.headers);
+    // An answer is one small piece: there is nothing to gather.
+    builder
+        .http1()
+        .writev(false)
+        .header_read_timeout(None)
+        .max_buf_size(limits.header_bytes)
+        .max_headers(limits.headers);
     builder
         .http2()
         .timer(TokioTimer::new())
