@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz
+.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz bench-receiver
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -46,8 +46,12 @@ lint: ## Run clippy, warnings are errors
 deny: ## Check licences, sources and advisories of the dependencies
 	@scripts/deny
 
+bench-receiver: ## Compare the receiver with others; ARGS='--quick' for a short look
+	@bench/receiver/run $(ARGS)
+
 fmt: ## Format all code
-	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml
+	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml && \
+	cargo fmt --manifest-path bench/receiver/load/Cargo.toml
 
 TARGET ?= all
 SECONDS ?= 60

@@ -46,7 +46,7 @@ impl Acceptor {
         let left = deadline.saturating_duration_since(Instant::now());
         let Some((spool, patience)) = &self.spool else { return self.publish(&event, left).await };
         if spool.holds(&event.envelope.project, &event.envelope.key) {
-            return self.put(spool, &event, deadline).await;
+            return Box::pin(self.put(spool, &event, deadline)).await;
         }
         let reserve = FOR_THE_SPOOL.min(self.within / 3);
         match self.publish(&event, left.saturating_sub(reserve)).await {
@@ -59,15 +59,15 @@ impl Acceptor {
             Err(fault) if patience.is_left(event.shard, Instant::now()) => Err(fault),
             Err(fault) => {
                 tracing::debug!(id = %event.envelope.id, reason = fault.reason(), "into the spool: {fault}");
-                self.put(spool, &event, deadline).await
+                Box::pin(self.put(spool, &event, deadline)).await
             }
         }
     }
 
     async fn publish(&self, event: &Outgoing, within: Duration) -> Result<Outcome, Fault> {
         let stored = self.publisher.store(event, within).await?;
-        let (envelope, stream, seq, duplicate) = (&event.envelope, &stored.stream, stored.sequence, stored.duplicate);
-        tracing::debug!(id = %envelope.id, kind = envelope.kind, key = %envelope.key, stream, seq, duplicate, "stored");
+        let (envelope, shard, seq, duplicate) = (&event.envelope, event.shard, stored.sequence, stored.duplicate);
+        tracing::debug!(id = %envelope.id, kind = envelope.kind, key = %envelope.key, shard, seq, duplicate, "stored");
         Ok(if duplicate { Outcome::Duplicate } else { Outcome::Stored })
     }
 

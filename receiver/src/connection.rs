@@ -119,7 +119,13 @@ impl Connections {
 
 fn builder(limits: &ReceiverLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().header_read_timeout(None).max_buf_size(limits.header_bytes).max_headers(limits.headers);
+    // An answer is one small piece: there is nothing to gather.
+    builder
+        .http1()
+        .writev(false)
+        .header_read_timeout(None)
+        .max_buf_size(limits.header_bytes)
+        .max_headers(limits.headers);
     builder
         .http2()
         .timer(TokioTimer::new())

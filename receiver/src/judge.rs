@@ -1,5 +1,7 @@
 //! Is a request a genuine event? The one rule for it, now and when the quarantine is judged again.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use event::{BodyHash, Envelope, OrderingKey, Project};
 use livekit::token::{Body, Keys};
@@ -23,9 +25,9 @@ pub struct Rules<'a> {
 
 /// A request, with what there is of its body.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct Request<'a> {
     /// Its `Authorization` header.
-    pub authorization: Option<String>,
+    pub authorization: Option<Cow<'a, str>>,
     /// Its body.
     pub body: Bytes,
     /// Hash of the whole body, where `body` lacks some fields already.
@@ -35,11 +37,11 @@ pub struct Request {
     /// When it arrived, in Unix milliseconds.
     pub received_at_ms: u64,
     /// Its `Content-Type`.
-    pub content_type: Option<String>,
+    pub content_type: Option<Cow<'a, str>>,
     /// Its `User-Agent`.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Cow<'a, str>>,
     /// Its trace context.
-    pub traceparent: Option<String>,
+    pub traceparent: Option<Cow<'a, str>>,
 }
 
 /// A genuine event as it is stored.
@@ -55,7 +57,7 @@ pub struct Judged {
 ///
 /// # Errors
 /// Why it can never be accepted.
-pub fn judge(rules: &Rules<'_>, request: &Request) -> Result<Judged, Refusal> {
+pub fn judge(rules: &Rules<'_>, request: &Request<'_>) -> Result<Judged, Refusal> {
     let signed = Body { bytes: &request.body, sha256: request.sha256 };
     let (now_s, authorization) = (request.received_at_ms / 1000, request.authorization.as_deref());
     let verified = token::verify_body(rules.keys, authorization, &signed, now_s, rules.leeway_s)?;
@@ -75,8 +77,8 @@ pub fn judge(rules: &Rules<'_>, request: &Request) -> Result<Judged, Refusal> {
         created_at: facts.created_at,
         received_at_ms: request.received_at_ms,
         api_key: verified.api_key,
-        content_type: request.content_type.clone(),
-        user_agent: request.user_agent.clone(),
+        content_type: request.content_type.as_deref().map(str::to_owned),
+        user_agent: request.user_agent.as_deref().map(str::to_owned),
         traceparent: Some(trace::traceparent(request.traceparent.as_deref())),
         spooled: false,
         body_sha256: sha256,

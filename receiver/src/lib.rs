@@ -3,6 +3,7 @@
 mod accept;
 mod activity;
 mod body;
+mod carried_on;
 mod clock;
 mod config;
 mod connection;

@@ -22,6 +22,12 @@ struct Answered {
     reason: &'static str,
 }
 
+impl Answered {
+    fn of(outcome: &Outcome) -> Answered {
+        Answered { status: outcome.status().as_u16(), reason: outcome.reason() }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Closed {
     reason: &'static str,
@@ -43,6 +49,8 @@ struct NotQuarantined {
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverMetrics {
     requests: Family<Answered, Counter>,
+    /// That of `requests` which nearly all of them count in.
+    stored: Counter,
     duplicates: Counter,
     closed: Family<Closed, Counter>,
     quarantined: Family<Quarantined, Counter>,
@@ -55,8 +63,11 @@ pub(crate) struct ReceiverMetrics {
 
 impl ReceiverMetrics {
     pub(crate) fn register(registry: &mut Registry) -> ReceiverMetrics {
+        let requests = Family::<Answered, Counter>::default();
+        let stored = requests.get_or_create_owned(&Answered::of(&Outcome::Stored));
         let metrics = ReceiverMetrics {
-            requests: Family::default(),
+            requests,
+            stored,
             duplicates: Counter::default(),
             closed: Family::default(),
             quarantined: Family::default(),
@@ -95,8 +106,10 @@ impl ReceiverMetrics {
     }
 
     pub(crate) fn answered(&self, outcome: &Outcome) {
-        let labels = Answered { status: outcome.status().as_u16(), reason: outcome.reason() };
-        self.requests.get_or_create(&labels).inc();
+        match outcome {
+            Outcome::Stored => self.stored.inc(),
+            outcome => self.requests.get_or_create(&Answered::of(outcome)).inc(),
+        };
         if matches!(outcome, Outcome::Duplicate) {
             self.duplicates.inc();
         }

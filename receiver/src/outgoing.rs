@@ -1,6 +1,6 @@
 //! An event as it goes to JetStream or into the spool.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use event::topology::{self, StreamsConfig};
 use event::{Envelope, shard};
@@ -34,9 +34,7 @@ impl Outgoing {
     /// Its headers.
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for (name, value) in self.envelope.headers() {
-            headers.insert(name, value);
-        }
+        self.envelope.each_header(|name, value| headers.insert(HeaderName::from_static(name), value.into_owned()));
         headers
     }
 }

@@ -3,14 +3,16 @@
 mod acks;
 mod answer;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::client::PublishErrorKind;
+use async_nats::client::{PublishError, PublishErrorKind};
 use async_nats::header::NATS_EXPECTED_STREAM;
 use async_nats::{HeaderMap, SubscribeError};
 use bytes::Bytes;
 use event::topology::StreamsConfig;
+use futures_util::future::{Either, select};
 use service::nats::{Connection, State};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
@@ -49,7 +51,7 @@ impl Publisher {
         (ready, missing): (watch::Receiver<bool>, Arc<Notify>),
         metrics: Arc<ReceiverMetrics>,
     ) -> Result<Publisher, SubscribeError> {
-        let acks = Acks::listen(&connection.client).await?;
+        let acks = Acks::listen(&connection).await?;
         let in_flight = Arc::new(Semaphore::new(limit));
         Ok(Publisher { connection, acks, streams, limit, in_flight, ready, missing, metrics })
     }
@@ -70,16 +72,15 @@ impl Publisher {
     /// Stores an event. Whoever gets a fault does not know whether it is stored, and may send it again under the same id.
     pub(crate) async fn deliver(&self, event: &Outgoing, within: Duration) -> Result<Stored, Fault> {
         let stream = event.stream(&self.streams);
-        self.publish(&stream, event.subject(&self.streams), event.headers(), event.body.clone(), within).await
+        let message = || (event.subject(&self.streams), event.headers(), event.body.clone());
+        self.publish(&stream, &message, within).await
     }
 
     /// Stores a message in `stream` and in no other.
     pub(crate) async fn publish(
         &self,
         stream: &str,
-        subject: String,
-        mut headers: HeaderMap,
-        body: Bytes,
+        message: &(dyn Fn() -> (String, HeaderMap, Bytes) + Sync),
         within: Duration,
     ) -> Result<Stored, Fault> {
         if !*self.ready.borrow() {
@@ -89,14 +90,8 @@ impl Publisher {
         if self.connection.client.connection_state() != async_nats::connection::State::Connected {
             return Err(Fault::NotConnected);
         }
-        headers.insert(NATS_EXPECTED_STREAM, stream);
-        let mut state = self.connection.state.clone();
-        let stored = tokio::select! {
-            biased;
-            stored = self.ask(stream, subject, headers, body) => stored,
-            () = tokio::time::sleep(within) => Err(Fault::Deadline { within }),
-            _ = state.wait_for(|state| matches!(state, State::Disconnected | State::Closed)) => Err(Fault::ConnectionLost),
-        };
+        let stored = tokio::time::timeout(within, self.ask(stream, message)).await;
+        let stored = stored.unwrap_or(Err(Fault::Deadline { within }));
         if matches!(stored, Err(Fault::NoStream { .. })) {
             self.missing.notify_one();
         }
@@ -109,25 +104,46 @@ impl Publisher {
         self.connection.connected().await && ready.wait_for(|ready| *ready).await.is_ok()
     }
 
-    async fn ask(&self, stream: &str, subject: String, headers: HeaderMap, body: Bytes) -> Result<Stored, Fault> {
+    async fn ask(
+        &self,
+        stream: &str,
+        message: &(dyn Fn() -> (String, HeaderMap, Bytes) + Sync),
+    ) -> Result<Stored, Fault> {
         loop {
             let expected = self.acks.expect();
-            let (subject, headers, body) = (subject.clone(), headers.clone(), body.clone());
+            // A connection that was lost before this is not told to `expected`.
+            if matches!(*self.connection.state.borrow(), State::Disconnected | State::Closed) {
+                return Err(Fault::ConnectionLost);
+            }
+            let (subject, mut headers, body) = message();
+            headers.insert(NATS_EXPECTED_STREAM, stream);
             let bytes = body.len();
-            let sent =
-                self.connection.client.publish_with_reply_and_headers(subject, expected.reply_to(), headers, body);
-            sent.await.map_err(|error| match error.kind() {
-                PublishErrorKind::MaxPayloadExceeded => Fault::MaxPayload { bytes },
-                PublishErrorKind::InvalidSubject | PublishErrorKind::Send => {
-                    Fault::StreamRefused { stream: stream.to_owned(), why: error.to_string() }
+            let reply_to = expected.reply_to();
+            let sent = pin!(self.connection.client.publish_with_reply_and_headers(subject, reply_to, headers, body));
+            let arrives = pin!(expected.arrives());
+            // The client's queue may be full, and stay so because the connection is lost.
+            let answer = match select(sent, arrives).await {
+                Either::Left((sent, arrives)) => {
+                    sent.map_err(|error| not_sent(&error, stream, bytes))?;
+                    arrives.await
                 }
-            })?;
-            let Some(message) = expected.arrives().await else { return Err(Fault::ConnectionLost) };
+                Either::Right((answer, _)) => answer,
+            };
+            let Some(message) = answer else { return Err(Fault::ConnectionLost) };
             match Answer::read(&message, stream, self.limit) {
                 Answer::Stored(stored) => return Ok(stored),
                 Answer::NotStored(fault) => return Err(fault),
                 Answer::AskAgain => tokio::time::sleep(ASK_AGAIN_AFTER).await,
             }
+        }
+    }
+}
+
+fn not_sent(error: &PublishError, stream: &str, bytes: usize) -> Fault {
+    match error.kind() {
+        PublishErrorKind::MaxPayloadExceeded => Fault::MaxPayload { bytes },
+        PublishErrorKind::InvalidSubject | PublishErrorKind::Send => {
+            Fault::StreamRefused { stream: stream.to_owned(), why: error.to_string() }
         }
     }
 }

@@ -48,7 +48,8 @@ impl Quarantine {
         }
         let stream = topology::quarantine_stream(&self.prefix, refused.class);
         let within = deadline.saturating_duration_since(Instant::now());
-        let kept = self.publisher.publish(&stream, refused.subject(&self.prefix), headers, body, within).await;
+        let message = || (refused.subject(&self.prefix), headers.clone(), body.clone());
+        let kept = self.publisher.publish(&stream, &message, within).await;
         kept.map(drop).map_err(|fault| Fault::Quarantine { why: fault.to_string() })
     }
 

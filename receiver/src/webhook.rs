@@ -1,5 +1,6 @@
 //! One request: is it a webhook, is it genuine, store it, answer.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accept::Acceptor;
 use crate::body::{Bodies, Body, Incoming, NotRead};
+use crate::carried_on::CarriedOn;
 use crate::config::Config;
 use crate::judge::{Judged, Request as Judging, Rules, judge};
 use crate::metrics::ReceiverMetrics;
@@ -29,7 +31,7 @@ pub(crate) struct Webhooks {
     acceptor: Acceptor,
     quarantine: Option<Quarantine>,
     bodies: Bodies,
-    /// Events on their way to JetStream. They go on when their sender hangs up, so that each is counted for what it became.
+    /// Events on their way to JetStream whose sender has hung up. They go on, so that each is counted for what it became.
     pub(crate) storing: TaskTracker,
 }
 
@@ -89,19 +91,21 @@ impl Webhooks {
         let deadline = Instant::now() + self.config.answer_within;
         let received = Received { parts, body, peer, at_ms: self.config.clock.now_ms(), deadline };
         let webhooks = self.clone();
-        let storing = self.storing.spawn(async move {
+        let storing = Box::pin(async move {
             match refusal {
-                Some(refusal) => webhooks.refused(refusal, &received).await,
+                Some(refusal) => Box::pin(webhooks.refused(refusal, &received)).await,
                 None => webhooks.judge_and_store(received).await,
             }
         });
-        storing.await.unwrap_or_else(|_| unavailable(Fault::Internal, peer, None))
+        let storing = CarriedOn::new(storing, self.storing.clone());
+        storing.await.unwrap_or_else(|| unavailable(Fault::Internal, peer, None))
     }
 
     async fn judge_and_store(&self, received: Received) -> Outcome {
         let Judged { envelope, body } = match self.judge(&received) {
             Ok(judged) => judged,
-            Err(refusal) => return self.refused(refusal, &received).await,
+            // What is rare has its place when it is needed, and takes none in every request.
+            Err(refusal) => return Box::pin(self.refused(refusal, &received)).await,
         };
         let (id, key) = (envelope.id.clone(), envelope.key.clone());
         match self.acceptor.accept(envelope, body, received.deadline).await {
@@ -162,6 +166,7 @@ fn unavailable(fault: Fault, peer: SocketAddr, event: Option<(&EventId, &Orderin
 }
 
 /// The first header of this name; bytes that are not text become replacement characters.
-pub(crate) fn text(parts: &Parts, name: &HeaderName) -> Option<String> {
-    parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+pub(crate) fn text<'a>(parts: &'a Parts, name: &HeaderName) -> Option<Cow<'a, str>> {
+    let value = parts.headers.get(name)?;
+    Some(value.to_str().map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed))
 }

@@ -11,7 +11,7 @@ const MAX_LINES: usize = 500;
 const EMPTY_NAMES: [&str; 9] =
     ["common", "core", "helper", "helpers", "manager", "misc", "shared_types", "util", "utils"];
 
-const FOLDERS: [&str; 7] = ["crates", "e2e", "plugins", "receiver", "runner", "xtask", "examples"];
+const FOLDERS: [&str; 8] = ["bench", "crates", "e2e", "plugins", "receiver", "runner", "xtask", "examples"];
 
 /// The broken rules, one line each.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>> {

@@ -90,21 +90,26 @@ impl Envelope {
     /// [`MAX_KIND_BYTES`].
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let key = header::encode(self.key.as_str()).into_owned();
-        let mut headers = vec![
-            (header::NATS_MSG_ID, self.message_id()),
-            (header::CE_SPECVERSION, "1.0".to_owned()),
-            (header::CE_ID, header::encode(self.id.as_str()).into_owned()),
-            (header::CE_TYPE, header::encode(&self.kind).into_owned()),
-            (header::CE_SOURCE, format!("livekit/{}", self.project)),
-            (header::CE_SUBJECT, key.clone()),
-            (header::RW_PROJECT, self.project.to_string()),
-            (header::RW_KEY, key),
-            (header::RW_RECEIVED_AT, received_at(self.received_at_ms)),
-            (header::RW_API_KEY, header::encode(&self.api_key).into_owned()),
-        ];
+        let mut headers = Vec::with_capacity(16);
+        self.each_header(|name, value| headers.push((name, value.into_owned())));
+        headers
+    }
+
+    /// Gives every header of [`Envelope::headers`], each name once, in the same order.
+    pub fn each_header(&self, mut put: impl FnMut(&'static str, Cow<'_, str>)) {
+        let key = header::encode(self.key.as_str());
+        put(header::NATS_MSG_ID, self.message_id().into());
+        put(header::CE_SPECVERSION, "1.0".into());
+        put(header::CE_ID, header::encode(self.id.as_str()));
+        put(header::CE_TYPE, header::encode(&self.kind));
+        put(header::CE_SOURCE, format!("livekit/{}", self.project).into());
+        put(header::CE_SUBJECT, Cow::Borrowed(&key));
+        put(header::RW_PROJECT, self.project.as_str().into());
+        put(header::RW_KEY, Cow::Borrowed(&key));
+        put(header::RW_RECEIVED_AT, received_at(self.received_at_ms).into());
+        put(header::RW_API_KEY, header::encode(&self.api_key));
         if let (1.., Ok(time)) = (self.created_at, Timestamp::from_second(self.created_at)) {
-            headers.push((header::CE_TIME, time.to_string()));
+            put(header::CE_TIME, time.to_string().into());
         }
         let texts = [
             (header::RW_CONTENT_TYPE, &self.content_type),
@@ -113,16 +118,15 @@ impl Envelope {
         ];
         for (name, value) in texts {
             if let Some(value) = value {
-                headers.push((name, header::encode(header::cut(value, MAX_TEXT_BYTES)).into_owned()));
+                put(name, header::encode(header::cut(value, MAX_TEXT_BYTES)));
             }
         }
         if self.spooled {
-            headers.push((header::RW_SPOOLED, "true".to_owned()));
+            put(header::RW_SPOOLED, "true".into());
         }
         if let Some(hash) = self.body_sha256 {
-            headers.push((header::RW_BODY_SHA256, hash.to_string()));
+            put(header::RW_BODY_SHA256, hash.to_string().into());
         }
-        headers
     }
 
     /// The id by which JetStream recognises a repeat. Different for every (project, id).

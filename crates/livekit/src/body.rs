@@ -1,13 +1,16 @@
 //! The few fields of an event's body that Roomwire itself needs; everything else passes unseen.
 
+mod members;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use event::ordering_key::KeyFields;
 use event::{EventId, OrderingKey, envelope};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Refusal;
+use members::{members, text};
 
 /// What Roomwire knows of an event from its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,22 +40,20 @@ pub(crate) type Fields<'a> = BTreeMap<String, &'a RawValue>;
 /// # Errors
 /// When the body is not a JSON object, or `id` or `event` is not a text of sensible length.
 pub fn inspect(body: &[u8]) -> Result<Facts, Refusal> {
-    let fields: Fields<'_> =
-        serde_json::from_slice(body).map_err(|error| Refusal::BadJson { what: error.to_string() })?;
-    let id = required(&fields, "id").and_then(|text| EventId::try_from(text.as_str()).map_err(|_| long(&text)));
-    let kind = required(&fields, "event")
-        .and_then(|text| if text.len() <= envelope::MAX_KIND_BYTES { Ok(text) } else { Err(long(&text)) });
+    let json = std::str::from_utf8(body).map_err(|error| Refusal::BadJson { what: error.to_string() })?;
+    let names = ["id", "event", "createdAt", "egressInfo", "ingressInfo", "room", "participant", "track", "job"];
+    let [id, kind, created_at, egress, ingress, room, participant, track, job] =
+        members(json, names).map_err(|error| Refusal::BadJson { what: error.to_string() })?;
+    let id = required(id).and_then(|text| EventId::try_from(&*text).map_err(|_| long(&text)));
+    let kind = required(kind)
+        .and_then(|text| if text.len() <= envelope::MAX_KIND_BYTES { Ok(text.into_owned()) } else { Err(long(&text)) });
     let id = id.map_err(|what| Refusal::NoId { what })?;
     let kind = kind.map_err(|what| Refusal::NoEvent { what })?;
 
-    let (egress, ingress) = (object(&fields, "egressInfo"), object(&fields, "ingressInfo"));
-    let (room, participant) = (object(&fields, "room"), object(&fields, "participant"));
-    let (track, job) = (object(&fields, "track"), object(&fields, "job"));
-    let job_room = object(&job, "room");
-
-    let (egress_id, ingress_id) = (text(&egress, "egressId"), text(&ingress, "ingressId"));
-    let (room_name, identity) = (text(&room, "name"), text(&participant, "identity"));
-    let (track_sid, job_id, job_room_name) = (text(&track, "sid"), text(&job, "id"), text(&job_room, "name"));
+    let ([egress_id], [ingress_id]) = (texts_of(egress, ["egressId"]), texts_of(ingress, ["ingressId"]));
+    let ([room_name, room_sid], [identity]) = (texts_of(room, ["name", "sid"]), texts_of(participant, ["identity"]));
+    let ([track_sid], [job_id, job_room]) = (texts_of(track, ["sid"]), object(job, ["id", "room"]));
+    let (job_id, [job_room_name, job_room_sid]) = (filled(job_id), texts_of(job_room, ["name", "sid"]));
     let key = OrderingKey::of(&KeyFields {
         egress_id: egress_id.as_deref(),
         ingress_id: ingress_id.as_deref(),
@@ -65,17 +66,16 @@ pub fn inspect(body: &[u8]) -> Result<Facts, Refusal> {
     Ok(Facts {
         id,
         kind,
-        created_at: seconds(&fields, "createdAt"),
+        created_at: created_at.map(seconds).unwrap_or_default(),
         key,
-        room: room_name.or(job_room_name),
-        participant: identity,
-        room_sid: text(&room, "sid").or_else(|| text(&job_room, "sid")),
+        room: room_name.or(job_room_name).map(Cow::into_owned),
+        participant: identity.map(Cow::into_owned),
+        room_sid: room_sid.or(job_room_sid).map(Cow::into_owned),
     })
 }
 
-fn required(fields: &Fields<'_>, name: &str) -> Result<String, String> {
-    let raw = fields.get(name).ok_or("is missing")?;
-    let text: String = serde_json::from_str(raw.get()).map_err(|_| "is not a text")?;
+fn required(value: Option<&RawValue>) -> Result<Cow<'_, str>, String> {
+    let text = text(value.ok_or("is missing")?).ok_or("is not a text")?;
     if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text) }
 }
 
@@ -83,21 +83,23 @@ fn long(text: &str) -> String {
     format!("has {} bytes", text.len())
 }
 
-fn value<'a, T: Deserialize<'a>>(fields: &Fields<'a>, name: &str) -> Option<T> {
-    fields.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok())
+/// Members of a value; none where it is no object.
+fn object<'a, const N: usize>(value: Option<&'a RawValue>, names: [&'static str; N]) -> [Option<&'a RawValue>; N] {
+    value.and_then(|value| members(value.get(), names).ok()).unwrap_or([None; N])
 }
 
-fn object<'a>(fields: &Fields<'a>, name: &str) -> Fields<'a> {
-    value(fields, name).unwrap_or_default()
+/// Members of a value that are texts, as far as they are and are not empty.
+fn texts_of<'a, const N: usize>(value: Option<&'a RawValue>, names: [&'static str; N]) -> [Option<Cow<'a, str>>; N] {
+    object(value, names).map(filled)
 }
 
-fn text(fields: &Fields<'_>, name: &str) -> Option<String> {
-    value(fields, name).filter(|text: &String| !text.is_empty())
+fn filled(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    value.and_then(text).filter(|text| !text.is_empty())
 }
 
 /// LiveKit writes 64-bit numbers as texts; a plain number is understood as well.
-fn seconds(fields: &Fields<'_>, name: &str) -> i64 {
-    value::<i64>(fields, name).or_else(|| text(fields, name)?.parse().ok()).unwrap_or_default()
+fn seconds(value: &RawValue) -> i64 {
+    value.get().parse().ok().or_else(|| text(value)?.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

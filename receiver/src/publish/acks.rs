@@ -2,25 +2,40 @@
 //!
 //! The client's own `request` keeps an entry for each request that is not answered as long as the client lives
 //! (nats.rs issue 1617), which a receiver in front of a slow server would feel.
+//!
+//! An address in the inbox is used again once its acknowledgement has arrived: the server knows by then where it leads,
+//! and need not look for each event anew. One that was given up is never used again, because its acknowledgement may
+//! still come.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_nats::{Client, Message, SubscribeError};
+use async_nats::{Message, SubscribeError};
 use futures_util::StreamExt as _;
-use tokio::sync::oneshot;
+use service::nats::{Connection, State};
+use tokio::sync::{oneshot, watch};
+
+/// Those who wait are spread over so many maps, so that cores do not wait for each other.
+const PARTS: usize = 8;
 
 /// The inbox. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Acks {
-    prefix: Arc<str>,
-    waiting: Arc<Mutex<Waiting>>,
+pub(crate) struct Acks(Arc<Inbox>);
+
+#[derive(Debug)]
+struct Inbox {
+    prefix: String,
+    turn: AtomicUsize,
+    parts: [Mutex<Part>; PARTS],
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    last: u64,
-    by_token: HashMap<u64, oneshot::Sender<Message>>,
+struct Part {
+    waiting: HashMap<u64, oneshot::Sender<Message>>,
+    /// Addresses whose acknowledgement has arrived.
+    idle: Vec<u64>,
+    used: u64,
 }
 
 /// An acknowledgement that is waited for as long as this lives.
@@ -29,72 +44,117 @@ pub(crate) struct Expected {
     acks: Acks,
     token: u64,
     answer: oneshot::Receiver<Message>,
+    arrived: bool,
 }
 
 impl Acks {
-    /// Listens on an inbox of its own until the client is closed.
-    pub(crate) async fn listen(client: &Client) -> Result<Acks, SubscribeError> {
-        let acks = Acks { prefix: format!("{}.", client.new_inbox()).into(), waiting: Arc::default() };
-        let mut answers = client.subscribe(format!("{}*", acks.prefix)).await?;
+    /// Listens on an inbox of its own until the client is closed. When the connection is lost, nobody waits any longer.
+    pub(crate) async fn listen(connection: &Connection) -> Result<Acks, SubscribeError> {
+        let client = &connection.client;
+        let acks = Acks::new(format!("{}.", client.new_inbox()));
+        let mut answers = client.subscribe(format!("{}*", acks.0.prefix)).await?;
         let here = acks.clone();
         tokio::spawn(async move {
             while let Some(message) = answers.next().await {
                 here.arrived(message);
             }
+            here.lost();
         });
+        tokio::spawn(acks.clone().watch(connection.state.clone()));
         Ok(acks)
+    }
+
+    fn new(prefix: String) -> Acks {
+        Acks(Arc::new(Inbox { prefix, turn: AtomicUsize::new(0), parts: Default::default() }))
     }
 
     /// Prepares for one acknowledgement.
     pub(crate) fn expect(&self) -> Expected {
         let (sender, answer) = oneshot::channel();
-        let mut waiting = self.waiting();
-        waiting.last += 1;
-        let token = waiting.last;
-        waiting.by_token.insert(token, sender);
-        drop(waiting);
-        Expected { acks: self.clone(), token, answer }
+        let turn = (self.0.turn.fetch_add(1, Ordering::Relaxed) % PARTS) as u64;
+        let mut part = self.part(turn);
+        let token = part.idle.pop().unwrap_or_else(|| {
+            part.used += 1;
+            part.used * PARTS as u64 + turn
+        });
+        part.waiting.insert(token, sender);
+        drop(part);
+        Expected { acks: self.clone(), token, answer, arrived: false }
+    }
+
+    async fn watch(self, mut state: watch::Receiver<State>) {
+        while state.changed().await.is_ok() {
+            if is_lost(*state.borrow_and_update()) {
+                self.lost();
+            }
+        }
+        self.lost();
+    }
+
+    /// What was sent on a connection that is lost is not answered on another.
+    fn lost(&self) {
+        for part in &self.0.parts {
+            part.lock().unwrap_or_else(PoisonError::into_inner).waiting.clear();
+        }
     }
 
     /// One that nobody waits for any more is dropped: its event is sent again, and that one is answered too.
     fn arrived(&self, message: Message) {
-        let token = message.subject.strip_prefix(&*self.prefix).and_then(|token| token.parse().ok());
-        let sender = token.and_then(|token: u64| self.waiting().by_token.remove(&token));
+        let token = message.subject.strip_prefix(self.0.prefix.as_str()).and_then(|token| token.parse().ok());
+        let sender = token.and_then(|token: u64| self.part(token).waiting.remove(&token));
         if let Some(sender) = sender {
             // It was given up a moment ago.
             let _late = sender.send(message);
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The part that a token belongs to.
+    fn part(&self, token: u64) -> MutexGuard<'_, Part> {
+        let [first, ..] = &self.0.parts;
+        let part = usize::try_from(token % PARTS as u64).ok().and_then(|part| self.0.parts.get(part));
+        part.unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_lost(state: State) -> bool {
+    matches!(state, State::Disconnected | State::Closed)
 }
 
 impl Expected {
     /// Where the acknowledgement is to be sent.
     pub(crate) fn reply_to(&self) -> String {
-        format!("{}{}", self.acks.prefix, self.token)
+        format!("{}{}", self.acks.0.prefix, self.token)
     }
 
-    /// The acknowledgement; `None` when the client was closed, after which none will come.
+    /// The acknowledgement; `None` when the connection was lost, after which none will come.
     pub(crate) async fn arrives(mut self) -> Option<Message> {
-        (&mut self.answer).await.ok()
+        let answer = (&mut self.answer).await.ok();
+        self.arrived = answer.is_some();
+        answer
     }
 }
 
 impl Drop for Expected {
     fn drop(&mut self) {
-        self.acks.waiting().by_token.remove(&self.token);
+        // It may have arrived when nobody looked any more.
+        let arrived = self.arrived || self.answer.try_recv().is_ok();
+        let mut part = self.acks.part(self.token);
+        if arrived {
+            part.idle.push(self.token);
+        } else {
+            part.waiting.remove(&self.token);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn acks() -> Acks {
-        Acks { prefix: "_INBOX.x.".into(), waiting: Arc::default() }
+        Acks::new("_INBOX.x.".to_owned())
     }
 
     fn message(subject: &str, payload: &'static str) -> Message {
@@ -107,6 +167,10 @@ mod tests {
             description: None,
             length: 0,
         }
+    }
+
+    fn waiting(acks: &Acks) -> usize {
+        acks.0.parts.iter().map(|part| part.lock().unwrap().waiting.len()).sum()
     }
 
     #[tokio::test]
@@ -124,14 +188,54 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_is_used_again_once_its_acknowledgement_is_there_and_by_one_at_a_time() {
+        let acks = acks();
+        for round in 0..3 {
+            let waiting: Vec<Expected> = (0..2 * PARTS).map(|_| acks.expect()).collect();
+            let addresses: HashSet<String> = waiting.iter().map(Expected::reply_to).collect();
+            assert_eq!(addresses.len(), 2 * PARTS);
+            for (n, expected) in waiting.into_iter().enumerate() {
+                acks.arrived(message(&expected.reply_to(), "stored"));
+                // Read, or dropped unread: it has arrived either way.
+                let read = if n % 2 == 0 { expected.arrives().await } else { None };
+                assert_eq!(read.is_some(), n % 2 == 0);
+            }
+            let used: u64 = acks.0.parts.iter().map(|part| part.lock().unwrap().used).sum();
+            assert_eq!(used, 2 * PARTS as u64, "round {round}");
+        }
+    }
+
+    #[tokio::test]
     async fn nothing_stays_behind_for_what_was_given_up() {
         let acks = acks();
         let given_up = acks.expect();
         let reply_to = given_up.reply_to();
         let waits = tokio::time::timeout(std::time::Duration::from_millis(1), given_up.arrives()).await;
         assert!(waits.is_err());
-        assert_eq!(acks.waiting().by_token.len(), 0);
+        assert_eq!(waiting(&acks), 0);
         acks.arrived(message(&reply_to, "late"));
-        assert_ne!(acks.expect().reply_to(), reply_to, "a late one must not be taken for another's");
+        let others: Vec<Expected> = (0..4 * PARTS).map(|_| acks.expect()).collect();
+        let taken = |expected: &Expected| expected.reply_to() == reply_to;
+        assert!(!others.iter().any(taken), "a late one must not be taken for another's");
+    }
+
+    #[tokio::test]
+    async fn when_the_connection_is_lost_nobody_waits_any_longer() {
+        let (sender, state) = watch::channel(State::Connecting);
+        let acks = acks();
+        let watching = tokio::spawn(acks.clone().watch(state));
+        let before: Vec<Expected> = (0..20).map(|_| acks.expect()).collect();
+        sender.send_replace(State::Connected);
+        tokio::task::yield_now().await;
+        assert_eq!(waiting(&acks), 20, "nothing is lost by being connected");
+        sender.send_replace(State::Disconnected);
+        for expected in before {
+            assert!(expected.arrives().await.is_none());
+        }
+        sender.send_replace(State::Connected);
+        let closed = acks.expect();
+        drop(sender);
+        assert!(closed.arrives().await.is_none());
+        watching.await.unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! What JetStream answered: stored, not stored and why, or "ask again".
 
+use std::borrow::Cow;
+
 use async_nats::Message;
 use async_nats::StatusCode;
 use async_nats::jetstream::{self, ErrorCode};
@@ -11,7 +13,6 @@ use crate::outcome::Fault;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) duplicate: bool,
-    pub(crate) stream: String,
     pub(crate) sequence: u64,
 }
 
@@ -25,9 +26,10 @@ pub(super) enum Answer {
 }
 
 #[derive(Deserialize)]
-struct Ack {
+struct Ack<'a> {
     error: Option<jetstream::Error>,
-    stream: Option<String>,
+    #[serde(borrow)]
+    stream: Option<Cow<'a, str>>,
     seq: Option<u64>,
     #[serde(default)]
     duplicate: bool,
@@ -42,8 +44,11 @@ impl Answer {
         let refused = |why: String| Answer::NotStored(Fault::StreamRefused { stream: stream.to_owned(), why });
         match serde_json::from_slice(&message.payload) {
             Ok(Ack { error: Some(error), .. }) => of_error(&error, stream, limit),
-            Ok(Ack { error: None, stream: Some(stream), seq: Some(sequence), duplicate }) => {
-                Answer::Stored(Stored { duplicate, stream, sequence })
+            Ok(Ack { error: None, stream: Some(by), seq: Some(sequence), duplicate }) if by == stream => {
+                Answer::Stored(Stored { duplicate, sequence })
+            }
+            Ok(Ack { error: None, stream: Some(by), seq: Some(_), .. }) => {
+                refused(format!("another stream, {by}, acknowledged it"))
             }
             Ok(_) => refused("its acknowledgement names no stream or sequence".to_owned()),
             Err(error) => refused(format!("its acknowledgement cannot be read: {error}")),
@@ -88,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_says_where_the_event_is() {
-        let stored = |duplicate| Answer::Stored(Stored { duplicate, stream: "S".to_owned(), sequence: 7 });
+        let stored = |duplicate| Answer::Stored(Stored { duplicate, sequence: 7 });
         assert_eq!(read(r#"{"stream":"S","seq":7}"#, None), stored(false));
         assert_eq!(read(r#"{"stream":"S","domain":"d","seq":7,"duplicate":true}"#, None), stored(true));
     }
@@ -102,8 +107,14 @@ mod tests {
         assert_eq!(read(&error(10167, "too many requests"), None), Answer::NotStored(Fault::InFlight { limit: 9 }));
         let none = Answer::NotStored(Fault::NoStream { stream: stream() });
         assert_eq!(read("", Some(StatusCode::NO_RESPONDERS)), none);
-        for refused in [&error(10060, "expected stream does not match") as &str, "", "{}", "null", r#"{"stream":"S"}"#]
-        {
+        for refused in [
+            &error(10060, "expected stream does not match") as &str,
+            "",
+            "{}",
+            "null",
+            r#"{"stream":"S"}"#,
+            r#"{"stream":"T","seq":7}"#,
+        ] {
             let answer = read(refused, None);
             assert!(matches!(answer, Answer::NotStored(Fault::StreamRefused { .. })), "{refused}: {answer:?}");
         }

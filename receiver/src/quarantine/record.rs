@@ -1,5 +1,6 @@
 //! What is kept of a refused request.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -45,10 +46,10 @@ pub(crate) fn record(keys: &Keys, privacy: &Privacy, refusal: &Refusal, request:
             key: facts.as_ref().map(|facts| facts.key.to_string()),
             api_key: token.as_deref().and_then(claimed_key),
         },
-        token,
-        content_type: text(request.parts, &CONTENT_TYPE),
-        user_agent: text(request.parts, &USER_AGENT),
-        traceparent: text(request.parts, &HeaderName::from_static("traceparent")),
+        token: token.map(Cow::into_owned),
+        content_type: text(request.parts, &CONTENT_TYPE).map(Cow::into_owned),
+        user_agent: text(request.parts, &USER_AGENT).map(Cow::into_owned),
+        traceparent: text(request.parts, &HeaderName::from_static("traceparent")).map(Cow::into_owned),
         kept,
     };
     (record, body)

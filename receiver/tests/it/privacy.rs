@@ -105,7 +105,7 @@ async fn a_refused_request_without_its_dropped_fields_can_still_be_verified_and_
     let mut right = keys();
     right.insert(crate::rig::KEY, livekit::token::Secret::new(secret)?);
     let request = |authorization: String| Request {
-        authorization: Some(authorization),
+        authorization: Some(authorization.into()),
         body: message.body.clone(),
         sha256: Some(whole),
         key: Some(OrderingKey::try_from("wrong secret").unwrap()),

@@ -6,6 +6,7 @@
 mod fate;
 mod stored;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use anyhow::Context as _;
@@ -156,14 +157,14 @@ impl Reverify<'_> {
             }
         };
         let request = Request {
-            authorization: token,
+            authorization: token.map(Cow::Owned),
             body: entry.body.clone(),
             sha256,
             key,
             received_at_ms,
-            content_type,
-            user_agent,
-            traceparent,
+            content_type: content_type.map(Cow::Owned),
+            user_agent: user_agent.map(Cow::Owned),
+            traceparent: traceparent.map(Cow::Owned),
         };
         let Self { keys, leeway_s, project, privacy, .. } = self;
         judge(&Rules { keys, leeway_s: *leeway_s, project, privacy }, &request)

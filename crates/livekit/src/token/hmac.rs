@@ -20,25 +20,37 @@ pub(crate) fn install() {
     });
 }
 
-struct Hs256(Hmac<Sha256>);
+/// A secret made ready for use.
+#[derive(Clone)]
+pub(super) struct Hs256(Hmac<Sha256>);
 
 impl Hs256 {
-    fn new(algorithm: Algorithm, secret: &[u8]) -> Result<Hs256, Error> {
-        if algorithm != Algorithm::HS256 {
-            return Err(new_error(ErrorKind::UnsupportedAlgorithm));
-        }
-        Hmac::new_from_slice(secret).map(Hs256).map_err(|_| new_error(ErrorKind::InvalidKeyFormat))
+    /// None where HMAC does not take the secret; it takes those of any length.
+    pub(super) fn new(secret: &[u8]) -> Option<Hs256> {
+        Hmac::new_from_slice(secret).map(Hs256).ok()
     }
+
+    /// Whether this is the signature of the message.
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.0.clone().chain_update(message).verify_slice(signature).is_ok()
+    }
+}
+
+fn ready(algorithm: Algorithm, secret: &[u8]) -> Result<Hs256, Error> {
+    if algorithm != Algorithm::HS256 {
+        return Err(new_error(ErrorKind::UnsupportedAlgorithm));
+    }
+    Hs256::new(secret).ok_or_else(|| new_error(ErrorKind::InvalidKeyFormat))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the library gives the type of this function")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
-    Ok(Box::new(Hs256::new(*algorithm, key.as_bytes())?))
+    Ok(Box::new(ready(*algorithm, key.as_bytes())?))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the library gives the type of this function")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
-    Ok(Box::new(Hs256::new(*algorithm, key.try_get_as_bytes()?)?))
+    Ok(Box::new(ready(*algorithm, key.try_get_as_bytes()?)?))
 }
 
 impl Signer<Vec<u8>> for Hs256 {
@@ -49,7 +61,7 @@ impl Signer<Vec<u8>> for Hs256 {
 
 impl Verifier<Vec<u8>> for Hs256 {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        self.0.clone().chain_update(message).verify_slice(signature).map_err(|_| signature::Error::new())
+        if self.verifies(message, signature) { Ok(()) } else { Err(signature::Error::new()) }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::EncodingKey;
 use subtle::ConstantTimeEq as _;
+
+use super::hmac::Hs256;
 
 /// A secret without a single byte: anybody could sign with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +17,8 @@ pub struct EmptySecret;
 #[derive(Clone)]
 pub struct Secret {
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    /// None would verify nothing.
+    verifying: Option<Hs256>,
 }
 
 impl Secret {
@@ -27,17 +30,16 @@ impl Secret {
         if text.is_empty() {
             return Err(EmptySecret);
         }
-        let (encoding, decoding) =
-            (EncodingKey::from_secret(text.as_bytes()), DecodingKey::from_secret(text.as_bytes()));
-        Ok(Secret { encoding, decoding })
+        Ok(Secret { encoding: EncodingKey::from_secret(text.as_bytes()), verifying: Hs256::new(text.as_bytes()) })
     }
 
     pub(crate) fn encoding(&self) -> &EncodingKey {
         &self.encoding
     }
 
-    pub(crate) fn decoding(&self) -> &DecodingKey {
-        &self.decoding
+    /// Whether a signature is the one of this secret.
+    pub(super) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.verifying.as_ref().is_some_and(|key| key.verifies(message, signature))
     }
 }
 
