@@ -44,12 +44,15 @@ pub(crate) fn ask(scope: &Scope) -> Ask {
     Ask { sql: ALL, args: scope.args() }
 }
 
+/// The attempts of events that are open, and the sequences of others.
+type Open = (Vec<(Seq, AttemptState)>, Vec<Seq>);
+
 /// The rows of [`ask`]: the attempts of events that are neither settled nor parked, and the sequences of the others,
 /// which are to be swept out.
 pub(crate) fn open_ones<'a>(
     rows: impl IntoIterator<Item = &'a dyn Fields>,
     progress: &Progress,
-) -> Result<(Vec<(Seq, AttemptState)>, Vec<Seq>), sqlx::Error> {
+) -> Result<Open, sqlx::Error> {
     let (mut open, mut settled) = (Vec::new(), Vec::new());
     for row in rows {
         let seq = row.nat("seq")?;

@@ -51,10 +51,12 @@ impl Store {
         let (posted, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (backend, lease) = if postgres::is_url(url) {
             let lease = Lease::counted(Arc::clone(&changed));
-            let postgres = Postgres::open(url, lease.clone(), Arc::clone(&posted), Arc::clone(&changed)).await?;
+            // In a box: it is awaited once, and would make the future of everybody large who waits for it.
+            let opening = Box::pin(Postgres::open(url, lease.clone(), Arc::clone(&posted), Arc::clone(&changed)));
+            let postgres = opening.await?;
             (Backend::Postgres(Box::new(postgres)), lease)
         } else if sqlite::is_url(url) {
-            (Backend::Sqlite(Sqlite::open(url, Arc::clone(&posted)).await?), Lease::default())
+            (Backend::Sqlite(Box::pin(Sqlite::open(url, Arc::clone(&posted))).await?), Lease::default())
         } else {
             return Err(OpenError::Url { url: url.to_owned() });
         };

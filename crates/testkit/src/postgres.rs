@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use crate::nats_server::free_port;
 use crate::{postgres_folder, wait_for};
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// The superuser of the database; nobody is asked for a password.
 const USER: &str = "roomwire";

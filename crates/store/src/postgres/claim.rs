@@ -147,8 +147,7 @@ pub(crate) async fn begin_again(
 ) -> Result<Option<Progress>, Failure> {
     // What is gone stands before all that comes: as negative numbers do. What an earlier reset numbered is older still.
     // The new numbers are above all such in use, so that no two meet while they change.
-    const RESET: &str = concat!(
-        "with mine as (
+    const RESET: &str = "with mine as (
             update progress
             set updated_at = $5, stream_created = $6, floor = $7, base = $7, ranges = '[]',
                 carried = done + skipped + filtered + duplicate + parked + dead,
@@ -189,8 +188,7 @@ pub(crate) async fn begin_again(
             where d.handler_id = m.handler_id and d.run = m.run and d.project = a.project and d.created = a.created
                 and d.event_id = a.event_id and d.redriven_at is null
         )
-        select * from mine"
-    );
+        select * from mine";
     let first_seq = stream.first_seq;
     let row = key(sqlx::query(RESET), scope)
         .bind(epoch.cast_signed())

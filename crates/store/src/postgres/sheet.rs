@@ -84,7 +84,7 @@ impl ColumnSheet {
     }
 
     /// Binds the arrays in the order of the shape.
-    pub(crate) fn bind<'q>(self, mut query: Statement<'q>) -> Statement<'q> {
+    pub(crate) fn bind(self, mut query: Statement<'_>) -> Statement<'_> {
         for column in self.columns {
             query = match column {
                 Column::Int(values) => query.bind(values),

@@ -124,10 +124,13 @@ pub(crate) const ONLY_TRIED: &str = "22P02";
 /// The code of the error where a row is not where it was: a division by zero.
 pub(crate) const NOT_THERE: &str = "22012";
 
+/// The tables that a statement touches, and what it is for.
+type Made = (Vec<&'static str>, Purpose);
+
 /// The statements that were made so far: one for each set of tables that commits have touched together.
 #[derive(Debug, Default)]
 pub(crate) struct Statements {
-    made: Mutex<HashMap<(Vec<&'static str>, Purpose), Arc<str>>>,
+    made: Mutex<HashMap<Made, Arc<str>>>,
 }
 
 impl Statements {

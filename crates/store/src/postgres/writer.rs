@@ -109,7 +109,7 @@ impl Writer {
             let mut batch = Vec::with_capacity(requests.len());
             for request in requests.drain(..) {
                 match request {
-                    Request::Write(asked) if stopped.is_none() => batch.push(asked),
+                    Request::Write(asked) if stopped.is_none() => batch.push(*asked),
                     // Asked after the stop: dropping it says that the store is closed.
                     Request::Write(_) => {}
                     Request::Stop(reply) => stopped = Some(reply),
@@ -130,9 +130,9 @@ impl Writer {
         }
     }
 
-    async fn together(&mut self, batch: Vec<Box<Asked>>) {
+    async fn together(&mut self, batch: Vec<Asked>) {
         match self.write(&batch).await {
-            Ok(written) => self.answer(batch, &written),
+            Ok(written) => Self::answer(batch, &written),
             Err(error) if !is_of_database(&error) => {
                 let alone = batch.len() == 1;
                 for asked in batch {
@@ -150,7 +150,7 @@ impl Writer {
         }
     }
 
-    fn answer(&self, batch: Vec<Box<Asked>>, written: &[i64]) {
+    fn answer(batch: Vec<Asked>, written: &[i64]) {
         for (n, asked) in (0_i64..).zip(batch) {
             let reply = if written.contains(&n) { CommitReply::Done } else { CommitReply::Lost };
             // Nobody waits any more: what was written stands.
@@ -159,7 +159,7 @@ impl Writer {
     }
 
     /// Writes all of the batch whose epochs stand, and says which they are; or nothing.
-    async fn write(&mut self, batch: &[Box<Asked>]) -> Result<Vec<i64>, sqlx::Error> {
+    async fn write(&mut self, batch: &[Asked]) -> Result<Vec<i64>, sqlx::Error> {
         for _ in 0..DEADLOCKS {
             match self.send(rows_of(batch), Purpose::Write).await {
                 Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("40")) => {
@@ -203,7 +203,7 @@ impl Writer {
     }
 
     /// The answer may be lost while the statement was carried out: asks what stands, before anything is sent again.
-    async fn after_silence(&mut self, batch: Vec<Box<Asked>>, error: sqlx::Error) {
+    async fn after_silence(&mut self, batch: Vec<Asked>, error: sqlx::Error) {
         let error = Arc::new(error);
         let standing = self.standing(&batch).await;
         for (n, asked) in (0_i64..).zip(batch) {
@@ -224,14 +224,14 @@ impl Writer {
 
     /// Of each commit, whether its epoch stands and whether it was the last one written. Waits for a statement that
     /// the server still carries out.
-    async fn standing(&mut self, batch: &[Box<Asked>]) -> Result<Vec<(i64, bool, bool)>, sqlx::Error> {
+    async fn standing(&mut self, batch: &[Asked]) -> Result<Vec<(i64, bool, bool)>, sqlx::Error> {
         const STANDING: &str = "
             select c.n as n, p.epoch = c.epoch as ours, p.last_commit = c.number as written
             from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
                 as c(n, handler_id, run, shard, epoch, number)
             join progress as p on p.handler_id = c.handler_id and p.run = c.run and p.shard = c.shard
             order by p.handler_id, p.run, p.shard for update of p";
-        let int = |of: fn(&Asked) -> i64| -> Vec<i64> { batch.iter().map(|asked| of(asked)).collect() };
+        let int = |of: fn(&Asked) -> i64| -> Vec<i64> { batch.iter().map(of).collect() };
         let numbers: Vec<i64> = (0_i64..).zip(batch).map(|(n, _)| n).collect();
         let conn = match &mut self.conn {
             Some(conn) => conn,
@@ -259,7 +259,7 @@ impl Writer {
     }
 
     /// A commit that was written alone failed because of its rows: says which.
-    async fn refuse(&mut self, asked: Box<Asked>, error: &sqlx::Error) {
+    async fn refuse(&mut self, asked: Asked, error: &sqlx::Error) {
         let reply = match self.conflicts(&asked, error).await {
             Ok(conflicts) if conflicts.is_empty() => {
                 error!(
@@ -325,7 +325,7 @@ fn is_end(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25P03")
 }
 
-fn rows_of(batch: &[Box<Asked>]) -> Rows {
+fn rows_of(batch: &[Asked]) -> Rows {
     let mut rows = Rows::new();
     for (n, asked) in (0_i64..).zip(batch) {
         rows.rows_of(n);
