@@ -76,6 +76,8 @@ struct Owned {
     credit: Arc<Semaphore>,
     /// A chunk was let in and is not looked up yet.
     letting_in: bool,
+    /// The look-up of that chunk. An answer to another one is of an earlier claim and says nothing of this one.
+    looking_up: Option<u64>,
 }
 
 /// One handler on this runner.
@@ -259,8 +261,10 @@ impl Task {
     /// Keeps the books of what may be handed over, and counts what the machine is about to learn.
     fn note(&mut self, input: &MachineInput) {
         match input {
-            Input::LookedUp { shard, .. } => {
-                if let Some(owned) = self.shards.get_mut(shard) {
+            Input::LookedUp { shard, lookup, .. } => {
+                if let Some(owned) = self.shards.get_mut(shard)
+                    && owned.looking_up == Some(*lookup)
+                {
                     owned.letting_in = false;
                 }
             }
@@ -310,6 +314,9 @@ impl Task {
         match command {
             Command::Consume { shard, epoch: _, incarnation, start } => self.consume(shard, incarnation, start),
             Command::LookUp { shard, lookup, events } => {
+                if let Some(owned) = self.shards.get_mut(&shard) {
+                    owned.looking_up = Some(lookup);
+                }
                 let (store, name, reports) = self.store_call();
                 self.jobs.spawn(async move {
                     let known = loop {

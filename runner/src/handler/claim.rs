@@ -87,6 +87,7 @@ impl Task {
             puller: None,
             credit: Arc::new(Semaphore::new(0)),
             letting_in: false,
+            looking_up: None,
         };
         self.shards.insert(owned.owner.shard, owned);
         self.feed(Input::Stopped(stand::ended(&stops))).await;

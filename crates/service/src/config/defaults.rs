@@ -72,8 +72,9 @@ pub const QUARANTINE_MAX_BYTES: u64 = 256 * MIB;
 /// `receiver.quarantine.rate`: requests a second, for each class.
 pub const QUARANTINE_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(199);
 
-/// `state.url`.
+/// `streams.keep`.
 pub const STREAMS_KEEP: Duration = Duration::from_hours(14 * 24);
+/// `state.url`.
 pub const STATE_URL: &str = "sqlite:state.db";
 
 /// `admin.listen`.
