@@ -10,12 +10,12 @@ mod stand;
 
 pub(crate) use self::stand::Stand;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use claim::is_anchored;
-use lanes::{Command, CommitReply, Input, Shard};
+use lanes::{Command, CommitReply, Identity, Input, Seq, Shard};
 use service::admin::Component;
 use store::{Event, Hold, LIVE, Owner, Report, Stop};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -76,6 +76,10 @@ struct Owned {
     credit: Arc<Semaphore>,
     /// A chunk was let in and is not looked up yet.
     letting_in: bool,
+    /// The look-up that is under way. An answer to another one is of an earlier claim and says nothing of this one.
+    looking_up: Option<u64>,
+    /// Look-ups to make after it: the machine takes their answers in order.
+    to_look_up: VecDeque<(u64, Vec<(Seq, Identity)>)>,
 }
 
 /// One handler on this runner.
@@ -259,9 +263,12 @@ impl Task {
     /// Keeps the books of what may be handed over, and counts what the machine is about to learn.
     fn note(&mut self, input: &MachineInput) {
         match input {
-            Input::LookedUp { shard, .. } => {
-                if let Some(owned) = self.shards.get_mut(shard) {
+            Input::LookedUp { shard, lookup, .. } => {
+                if let Some(owned) = self.shards.get_mut(shard)
+                    && owned.looking_up.take_if(|under_way| under_way == lookup).is_some()
+                {
                     owned.letting_in = false;
+                    self.look_up_next(*shard);
                 }
             }
             Input::Committed { shard, reply: CommitReply::Lost, .. } => {
@@ -310,16 +317,10 @@ impl Task {
         match command {
             Command::Consume { shard, epoch: _, incarnation, start } => self.consume(shard, incarnation, start),
             Command::LookUp { shard, lookup, events } => {
-                let (store, name, reports) = self.store_call();
-                self.jobs.spawn(async move {
-                    let known = loop {
-                        match store.look_up(&name, LIVE, &events).await {
-                            Ok(known) => break known,
-                            Err(error) => wait_for_store(&name, "look events up", &error).await,
-                        }
-                    };
-                    send(&reports, Message::Input(Input::LookedUp { shard, lookup, known })).await;
-                });
+                if let Some(owned) = self.shards.get_mut(&shard) {
+                    owned.to_look_up.push_back((lookup, events));
+                    self.look_up_next(shard);
+                }
             }
             Command::Start { shard, mark, invocations } => self.start(shard, mark, invocations).await,
             Command::Commit(commit) => {
@@ -353,6 +354,22 @@ impl Task {
                 }
             }
         }
+    }
+
+    fn look_up_next(&mut self, shard: Shard) {
+        let Some(owned) = self.shards.get_mut(&shard).filter(|owned| owned.looking_up.is_none()) else { return };
+        let Some((lookup, events)) = owned.to_look_up.pop_front() else { return };
+        owned.looking_up = Some(lookup);
+        let (store, name, reports) = self.store_call();
+        self.jobs.spawn(async move {
+            let known = loop {
+                match store.look_up(&name, LIVE, &events).await {
+                    Ok(known) => break known,
+                    Err(error) => wait_for_store(&name, "look events up", &error).await,
+                }
+            };
+            send(&reports, Message::Input(Input::LookedUp { shard, lookup, known })).await;
+        });
     }
 
     fn release(&mut self, owner: Owner, hold: Hold) {

@@ -1,5 +1,6 @@
 //! Claiming a shard: where the stream stands, where the handler begins, and whether the stream is still the old one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ impl Task {
             puller: None,
             credit: Arc::new(Semaphore::new(0)),
             letting_in: false,
+            looking_up: None,
+            to_look_up: VecDeque::new(),
         };
         self.shards.insert(owned.owner.shard, owned);
         self.feed(Input::Stopped(stand::ended(&stops))).await;
