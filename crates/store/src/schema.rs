@@ -51,8 +51,8 @@ fn plain(path: &PathBuf) -> SqliteConnectOptions {
 /// Brings the schema up to date. A database that has migrations which this version does not know is refused.
 pub(crate) async fn migrate(conn: &mut SqliteConnection) -> Result<(), MigrateError> {
     const FIRST: &str = include_str!("../migrations/sqlite/0001_first.sql");
-    let first = Migration::new(1, "first".into(), MigrationType::Simple, FIRST.into_sql_str(), false);
     const STOPS: &str = include_str!("../migrations/sqlite/0002_stops.sql");
+    let first = Migration::new(1, "first".into(), MigrationType::Simple, FIRST.into_sql_str(), false);
     let stops = Migration::new(2, "stops".into(), MigrationType::Simple, STOPS.into_sql_str(), false);
     Migrator::with_migrations(vec![first, stops]).run(conn).await
 }

@@ -248,9 +248,9 @@ fn a_lane_is_not_read_while_a_word_on_its_letters_is_not_answered() {
             ..super::desk::fresh(5)
         }));
         if skip {
-            desk.skip(3, "a", 1)
+            desk.skip(3, "a", 1);
         } else {
-            desk.redrive(3, "a", 1)
+            desk.redrive(3, "a", 1);
         }
         desk.pass(1_000);
         assert!(desk.loads.is_empty(), "3 may stand before all that would be read, or be there no more");
