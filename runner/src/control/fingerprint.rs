@@ -11,7 +11,8 @@ pub(super) fn fingerprint(cause: &str, error: &str) -> String {
     hash.update(cause.as_bytes());
     hash.update([0]);
     hash.update(shape(error).as_bytes());
-    hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let first = hash.finalize().iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    format!("{first:08x}")
 }
 
 /// The first line, with `#` for each word that has a digit in it, and `…` for what stands in quotes.

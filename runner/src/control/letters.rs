@@ -136,7 +136,7 @@ impl Control {
         handler: Option<String>,
         id: &str,
     ) -> Result<Value, Refused> {
-        if let Some(name) = handler.as_ref().filter(|name| self.handlers.get(name).is_none()) {
+        if let Some(name) = handler.as_ref().filter(|name| self.handlers.sender(name).is_none()) {
             return Err(Refused::NoHandler(name.clone()));
         }
         let mut letters = Vec::new();

@@ -24,7 +24,7 @@ impl Task {
             match self.shared.store.stops(self.config.name.as_str(), LIVE).await {
                 Ok(stops) => break stops,
                 Err(error) => {
-                    wait_for_store(self.config.name.as_str(), "read whether the handler is paused", &error).await
+                    wait_for_store(self.config.name.as_str(), "read whether the handler is paused", &error).await;
                 }
             }
         };

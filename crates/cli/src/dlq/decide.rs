@@ -109,7 +109,7 @@ pub(super) async fn run(
     if let Some(until) = filter.until() {
         tracing::info!(
             letters = letters.len(),
-            "if this is interrupted, run it again with `--until {until:.0}` to go on"
+            "if this is interrupted, run it again with `--until {until:.3}` to go on"
         );
     }
     let named: Vec<Named> = letters.iter().map(Named::of).collect();

@@ -27,7 +27,7 @@ async fn what_one_owns_the_other_cannot_have_until_it_is_released() {
 
     let news = other.changed();
     world.release(&owner).await.unwrap();
-    tokio::time::timeout(std::time::Duration::from_secs(60), news.notified()).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_mins(1), news.notified()).await.unwrap();
     assert!(other.beat(&member("b")).await.unwrap().taken.is_empty());
     let claim = other.claim(claiming("b", 0)).await.unwrap();
     assert_eq!((claim.claimed.epoch, claim.claimed.suspects), (2, vec![]));
@@ -157,7 +157,7 @@ async fn a_server_that_comes_back_is_written_to_again_and_what_was_answered_is_t
     server.kill().await.unwrap();
     assert_eq!(put(&owner, 2, done()).await, CommitReply::Unavailable);
     server.restart().await.unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         match put(&owner, 2, parked(1)).await {
             CommitReply::Done => break,
@@ -180,7 +180,7 @@ async fn a_commit_that_the_server_gave_up_is_known_not_to_be_written() {
     let waiting = tokio::spawn(async move { store.commit(&of, commit).await });
     let blocked =
         "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-    testkit::wait_until(std::time::Duration::from_secs(60), "a commit that waits", || async {
+    testkit::wait_until(std::time::Duration::from_mins(1), "a commit that waits", || async {
         world.count(blocked).await == 1
     })
     .await
@@ -213,7 +213,7 @@ async fn a_commit_whose_answer_was_lost_is_asked_about_before_anything_is_sent_a
     let name = url.rsplit('/').next().unwrap();
     let mut direct =
         PgConnection::connect(&format!("postgres://roomwire@127.0.0.1:{}/{name}", server.port())).await.unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         let count: i64 = sqlx::query_scalar("select count(*) from ledger").fetch_one(&mut direct).await.unwrap();
         if count == 2 {
