@@ -73,7 +73,7 @@ impl Fleet {
         ensure!(out.iter().map(event_id).count() == events, "published what was never posted");
         ensure!(ids_by_room(&out, rooms) == ids(rooms), "events of a room were handled in another order");
         wait_until(LONG, "books that add up", || async {
-            let Ok(books) = self.books().await else { return false };
+            let Ok(books) = Box::pin(self.books()).await else { return false };
             let done: u64 = books.iter().map(|row| row.progress.books.done).sum();
             done == events as u64 && books.iter().all(|row| row.unaccounted() == 0)
         })

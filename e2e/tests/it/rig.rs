@@ -83,9 +83,20 @@ impl Rig {
 
     /// Starts a service with further flags and environment variables, and waits until it is ready.
     pub(crate) async fn start(&self, binary: &str, flags: &[&str], environment: &[(&str, &str)]) -> Result<Service> {
+        self.start_within(LONG, binary, flags, environment).await
+    }
+
+    /// As `start`, where there is more to do before it is ready.
+    pub(crate) async fn start_within(
+        &self,
+        deadline: Duration,
+        binary: &str,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Service> {
         let ready = self.path(&format!("{binary}.ready"));
         let process = self.spawn(binary, flags, environment)?;
-        let text = process.wait_file(&ready, LONG).await?;
+        let text = process.wait_file(&ready, deadline).await?;
         Service::new(process, &text)
     }
 

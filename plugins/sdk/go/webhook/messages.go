@@ -12,17 +12,17 @@ type Webhook struct {
 	CreatedAt Long `json:"createdAt"`
 	// The room, where the event has one.
 	Room *Room `json:"room"`
-	// In participant_* and track_*.
+	// In `participant_*` and `track_*`.
 	Participant *Participant `json:"participant"`
-	// In track_*.
+	// In `track_*`.
 	Track *Track `json:"track"`
-	// In egress_*.
+	// In `egress_*`.
 	EgressInfo *Egress `json:"egressInfo"`
-	// In ingress_*.
+	// In `ingress_*`.
 	IngressInfo *Ingress `json:"ingressInfo"`
-	// In agent_job_*.
+	// In `agent_job_*`.
 	Job *Job `json:"job"`
-	// In room_finished. `ROOM_END_UNKNOWN` where it is absent; else `ROOM_END_API_DELETE`, `ROOM_END_IDLE_TIMEOUT`,
+	// In `room_finished`. `ROOM_END_UNKNOWN` where it is absent; else `ROOM_END_API_DELETE`, `ROOM_END_IDLE_TIMEOUT`,
 	// `ROOM_END_SERVER_SHUTDOWN`, `ROOM_END_SUPERSEDED`, `ROOM_END_OPEN_FAILED`, or a name that is newer than this list.
 	RoomEndReason Name `json:"roomEndReason"`
 }
@@ -94,7 +94,7 @@ type Participant struct {
 	Permission *Permission `json:"permission"`
 	// What it publishes.
 	Tracks []Track `json:"tracks"`
-	// In participant_left. `UNKNOWN_REASON` where it is absent; else `CLIENT_INITIATED`, `DUPLICATE_IDENTITY`,
+	// In `participant_left`. `UNKNOWN_REASON` where it is absent; else `CLIENT_INITIATED`, `DUPLICATE_IDENTITY`,
 	// `SERVER_SHUTDOWN`, `PARTICIPANT_REMOVED`, `ROOM_DELETED`, `STATE_MISMATCH`, `JOIN_FAILURE`, `MIGRATION`,
 	// `SIGNAL_CLOSE`, `ROOM_CLOSED`, `USER_UNAVAILABLE`, `USER_REJECTED`, `SIP_TRUNK_FAILURE`, `CONNECTION_TIMEOUT`,
 	// `MEDIA_FAILURE`, `AGENT_ERROR`, or a name that is newer than this list.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -70,7 +68,8 @@ class Handler:
     """The export of a component: a module needs a class `Handler` that inherits from this one."""
 
     def on_event(self, event: Event) -> Skipped | None:
-        """One event, in a fresh instance. Raise `Retry` or `Permanent` for a failure; any other exception is a crash."""
+        """One event, in a fresh instance. Raise `Retry` or `Permanent` for a failure; any other exception is a crash,
+        whose traceback is on stderr."""
         raise NotImplementedError("define `on_event` in your class `Handler`")
 
     def on_check(self) -> None:
@@ -84,9 +83,6 @@ class Handler:
             raise Err(event_types.Failure_Retry(event_types.RetryHint(str(retry), retry.after_ms))) from None
         except (Permanent, WrongBody) as permanent:
             raise Err(event_types.Failure_Permanent(str(permanent))) from None
-        except Exception:
-            crash()
-            raise
         return event_types.Outcome_Skipped(outcome.why) if outcome else event_types.Outcome_Done()
 
     def check(self) -> None:
@@ -95,15 +91,6 @@ class Handler:
             self.on_check()
         except (Permanent, Retry) as failure:
             raise Err(str(failure)) from None
-        except Exception:
-            crash()
-            raise
-
-
-def crash() -> None:
-    """The traceback, on stderr: what leaves the component is a trap without words."""
-    traceback.print_exc()
-    sys.stderr.flush()
 
 
 def config(key: str) -> str | None:

@@ -17,17 +17,17 @@ class Webhook:
     created_at: int = 0
     # The room, where the event has one.
     room: Room | None = None
-    # In participant_* and track_*.
+    # In `participant_*` and `track_*`.
     participant: Participant | None = None
-    # In track_*.
+    # In `track_*`.
     track: Track | None = None
-    # In egress_*.
+    # In `egress_*`.
     egress_info: Egress | None = None
-    # In ingress_*.
+    # In `ingress_*`.
     ingress_info: Ingress | None = None
-    # In agent_job_*.
+    # In `agent_job_*`.
     job: Job | None = None
-    # In room_finished. `ROOM_END_UNKNOWN` where it is absent; else `ROOM_END_API_DELETE`,
+    # In `room_finished`. `ROOM_END_UNKNOWN` where it is absent; else `ROOM_END_API_DELETE`,
     # `ROOM_END_IDLE_TIMEOUT`, `ROOM_END_SERVER_SHUTDOWN`, `ROOM_END_SUPERSEDED`, `ROOM_END_OPEN_FAILED`, or a
     # name that is newer than this list.
     room_end_reason: str = "ROOM_END_UNKNOWN"
@@ -93,10 +93,11 @@ class Participant:
     permission: Permission | None = None
     # What it publishes.
     tracks: list[Track] = field(default_factory=list)
-    # In participant_left. `UNKNOWN_REASON` where it is absent; else `CLIENT_INITIATED`, `DUPLICATE_IDENTITY`,
-    # `SERVER_SHUTDOWN`, `PARTICIPANT_REMOVED`, `ROOM_DELETED`, `STATE_MISMATCH`, `JOIN_FAILURE`, `MIGRATION`,
-    # `SIGNAL_CLOSE`, `ROOM_CLOSED`, `USER_UNAVAILABLE`, `USER_REJECTED`, `SIP_TRUNK_FAILURE`,
-    # `CONNECTION_TIMEOUT`, `MEDIA_FAILURE`, `AGENT_ERROR`, or a name that is newer than this list.
+    # In `participant_left`. `UNKNOWN_REASON` where it is absent; else `CLIENT_INITIATED`,
+    # `DUPLICATE_IDENTITY`, `SERVER_SHUTDOWN`, `PARTICIPANT_REMOVED`, `ROOM_DELETED`, `STATE_MISMATCH`,
+    # `JOIN_FAILURE`, `MIGRATION`, `SIGNAL_CLOSE`, `ROOM_CLOSED`, `USER_UNAVAILABLE`, `USER_REJECTED`,
+    # `SIP_TRUNK_FAILURE`, `CONNECTION_TIMEOUT`, `MEDIA_FAILURE`, `AGENT_ERROR`, or a name that is newer than
+    # this list.
     disconnect_reason: str = "UNKNOWN_REASON"
     # The version of the client's protocol.
     client_protocol: int = 0

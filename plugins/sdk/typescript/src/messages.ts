@@ -13,17 +13,17 @@ export interface Webhook {
   createdAt: number;
   /** The room, where the event has one. */
   room?: Room;
-  /** In participant_* and track_*. */
+  /** In `participant_*` and `track_*`. */
   participant?: Participant;
-  /** In track_*. */
+  /** In `track_*`. */
   track?: Track;
-  /** In egress_*. */
+  /** In `egress_*`. */
   egressInfo?: Egress;
-  /** In ingress_*. */
+  /** In `ingress_*`. */
   ingressInfo?: Ingress;
-  /** In agent_job_*. */
+  /** In `agent_job_*`. */
   job?: Job;
-  /** In room_finished; `ROOM_END_UNKNOWN` where it is absent. */
+  /** In `room_finished`; `ROOM_END_UNKNOWN` where it is absent. */
   roomEndReason: Name<"ROOM_END_UNKNOWN" | "ROOM_END_API_DELETE" | "ROOM_END_IDLE_TIMEOUT" | "ROOM_END_SERVER_SHUTDOWN" | "ROOM_END_SUPERSEDED" | "ROOM_END_OPEN_FAILED">;
 }
 
@@ -81,7 +81,7 @@ export interface Participant {
   permission?: Permission;
   /** What it publishes. */
   tracks: Track[];
-  /** In participant_left; `UNKNOWN_REASON` where it is absent. */
+  /** In `participant_left`; `UNKNOWN_REASON` where it is absent. */
   disconnectReason: Name<"UNKNOWN_REASON" | "CLIENT_INITIATED" | "DUPLICATE_IDENTITY" | "SERVER_SHUTDOWN" | "PARTICIPANT_REMOVED" | "ROOM_DELETED" | "STATE_MISMATCH" | "JOIN_FAILURE" | "MIGRATION" | "SIGNAL_CLOSE" | "ROOM_CLOSED" | "USER_UNAVAILABLE" | "USER_REJECTED" | "SIP_TRUNK_FAILURE" | "CONNECTION_TIMEOUT" | "MEDIA_FAILURE" | "AGENT_ERROR">;
   /** The version of the client's protocol. */
   clientProtocol: number;

@@ -118,6 +118,14 @@ fn a_bad_value_comes_with_what_is_allowed() {
             "1:18: `drop` names `room.metadata`, which looks like a path\n  write the name of the field alone: it is removed \
              at any depth",
         ),
+    ] {
+        assert_eq!(refused(&text), format!("conf/roomwire.yaml:{words}"));
+    }
+}
+
+#[test]
+fn a_bad_value_of_a_handler_comes_with_what_is_allowed() {
+    for (text, words) in [
         (handler("order: rom"), "5:12: `order` is `rom`\n  did you mean `room`? it may be `room`, `none`"),
         (handler("on_dead: stop"), "5:14: `on_dead` is `stop`\n  it may be `continue`, `hold`"),
         (

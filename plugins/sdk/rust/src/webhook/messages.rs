@@ -20,17 +20,17 @@ pub struct Webhook {
     pub created_at: i64,
     /// The room, where the event has one.
     pub room: Option<Room>,
-    /// In participant_* and track_*.
+    /// In `participant_*` and `track_*`.
     pub participant: Option<Participant>,
-    /// In track_*.
+    /// In `track_*`.
     pub track: Option<Track>,
-    /// In egress_*.
+    /// In `egress_*`.
     pub egress_info: Option<Egress>,
-    /// In ingress_*.
+    /// In `ingress_*`.
     pub ingress_info: Option<Ingress>,
-    /// In agent_job_*.
+    /// In `agent_job_*`.
     pub job: Option<Job>,
-    /// In room_finished. `ROOM_END_UNKNOWN` where it is absent; else `ROOM_END_API_DELETE`, `ROOM_END_IDLE_TIMEOUT`,
+    /// In `room_finished`. `ROOM_END_UNKNOWN` where it is absent; else `ROOM_END_API_DELETE`, `ROOM_END_IDLE_TIMEOUT`,
     /// `ROOM_END_SERVER_SHUTDOWN`, `ROOM_END_SUPERSEDED`, `ROOM_END_OPEN_FAILED`, or a name that is newer than this
     /// list.
     #[serde(deserialize_with = "name")]
@@ -55,7 +55,7 @@ impl Default for Webhook {
 }
 
 /// A room.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Room {
@@ -83,24 +83,6 @@ pub struct Room {
     pub num_publishers: u32,
     /// It is being recorded.
     pub active_recording: bool,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self {
-            sid: String::new(),
-            name: String::new(),
-            empty_timeout: 0,
-            departure_timeout: 0,
-            max_participants: 0,
-            creation_time: 0,
-            creation_time_ms: 0,
-            metadata: String::new(),
-            num_participants: 0,
-            num_publishers: 0,
-            active_recording: false,
-        }
-    }
 }
 
 /// Somebody or something in a room.
@@ -140,7 +122,7 @@ pub struct Participant {
     pub permission: Option<Permission>,
     /// What it publishes.
     pub tracks: Vec<Track>,
-    /// In participant_left. `UNKNOWN_REASON` where it is absent; else `CLIENT_INITIATED`, `DUPLICATE_IDENTITY`,
+    /// In `participant_left`. `UNKNOWN_REASON` where it is absent; else `CLIENT_INITIATED`, `DUPLICATE_IDENTITY`,
     /// `SERVER_SHUTDOWN`, `PARTICIPANT_REMOVED`, `ROOM_DELETED`, `STATE_MISMATCH`, `JOIN_FAILURE`, `MIGRATION`,
     /// `SIGNAL_CLOSE`, `ROOM_CLOSED`, `USER_UNAVAILABLE`, `USER_REJECTED`, `SIP_TRUNK_FAILURE`, `CONNECTION_TIMEOUT`,
     /// `MEDIA_FAILURE`, `AGENT_ERROR`, or a name that is newer than this list.
@@ -173,7 +155,7 @@ impl Default for Participant {
 }
 
 /// What a participant may do.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Permission {
@@ -187,18 +169,6 @@ pub struct Permission {
     pub can_update_metadata: bool,
     /// The others do not see it.
     pub hidden: bool,
-}
-
-impl Default for Permission {
-    fn default() -> Self {
-        Self {
-            can_subscribe: false,
-            can_publish: false,
-            can_publish_data: false,
-            can_update_metadata: false,
-            hidden: false,
-        }
-    }
 }
 
 /// A track.
@@ -304,7 +274,7 @@ impl Default for Egress {
 }
 
 /// A file that an egress wrote.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct EgressFile {
@@ -324,19 +294,6 @@ pub struct EgressFile {
     /// When it ends.
     #[serde(deserialize_with = "int64")]
     pub ended_at: i64,
-}
-
-impl Default for EgressFile {
-    fn default() -> Self {
-        Self {
-            filename: String::new(),
-            location: String::new(),
-            size: 0,
-            duration: 0,
-            started_at: 0,
-            ended_at: 0,
-        }
-    }
 }
 
 /// A stream into a room.
