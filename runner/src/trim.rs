@@ -21,7 +21,7 @@ use crate::shared::Shared;
 use rule::{Content, Messages, last_before};
 
 /// The longest wait between two looks; where little is kept they come more often.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Clocks of server and runner may differ by so much.
 const MARGIN: Duration = Duration::from_secs(10);

@@ -114,7 +114,7 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_hours(1);
 
     #[test]
     fn what_a_lock_holds_is_held_for_life() {

@@ -139,8 +139,9 @@ impl Rig {
     /// What the books of the stopped runner say, one row a handler and shard.
     pub(crate) async fn books(&self) -> Result<Vec<store::BooksRow>> {
         let url = format!("sqlite:{}", self.data().join("state.db").display());
-        let store = store::Store::open(&url, &event::Prefix::default()).await.context("cannot open the state store")?;
-        let books = store.books().await.context("cannot read the books")?;
+        let prefix = event::Prefix::default();
+        let store = Box::pin(store::Store::open(&url, &prefix)).await.context("cannot open the state store")?;
+        let books = Box::pin(store.books()).await.context("cannot read the books")?;
         store.close().await;
         Ok(books)
     }

@@ -56,7 +56,7 @@ impl Task {
         self.jobs.spawn(async move {
             let hold = shared.store.hold();
             let message = loop {
-                match claim(&shared, &config, shard, &hold).await {
+                match Box::pin(claim(&shared, &config, shard, &hold)).await {
                     Ok(claimed) => break Message::Claimed(Box::new(claimed)),
                     Err(ClaimError::Store(store::Error::Taken { .. } | store::Error::Closed)) => {
                         break Message::NotClaimed { shard, hold };

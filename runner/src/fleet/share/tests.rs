@@ -121,7 +121,9 @@ fn whoever_comes_or_goes_all_shards_find_an_owner_and_most_stay_where_they_are()
         settle(&names, &mut owners, &sources);
         assert_eq!(owners.keys().copied().collect::<BTreeSet<_>>(), sources.iter().copied().collect());
         let mut counts: BTreeMap<&str, usize> = names.iter().map(|name| (*name, 0)).collect();
-        owners.values().for_each(|owner| *counts.entry(owner).or_default() += 1);
+        for owner in owners.values() {
+            *counts.entry(owner).or_default() += 1;
+        }
         assert!(counts.values().max().unwrap() - counts.values().min().unwrap() <= 1, "{counts:?}");
         let moved = owners.iter().filter(|(shard, owner)| before.get(shard) != Some(owner)).count();
         assert!(moved <= moved_at_most, "{names:?}: {moved} moved");
