@@ -170,7 +170,8 @@ pub(crate) async fn begin_again(
         ),
         anew as (
             select project, created, event_id,
-                (select greatest($8, max(seq) + 1) from old where seq < 0) - 1 + row_number() over (order by seq) as seq
+                (select greatest($8, max(seq) + 1) from old where seq < 0)
+                    + (row_number() over (order by seq) - 1) as seq
             from old
         ),
         entries as (
