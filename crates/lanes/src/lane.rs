@@ -235,13 +235,14 @@ impl<E> Lane<E> {
 
     /// Must a new delivery follow its lane into the store?
     pub(crate) fn goes_to_store(&self) -> bool {
-        if self.held {
-            return true;
-        }
-        // Whatever is not settled stands before it: in memory it follows in memory, in the store it follows there.
+        // Whatever is not settled stands before it: in memory it follows in memory, in the store it follows there. In a
+        // lane that is held, too: what runs there still goes to the store when it ends, and takes along what follows it.
         match self.memory.iter().rev().find(|item| item.step != Step::Settling) {
             Some(last) => last.step == Step::Storing,
-            None => self.stored > self.window.iter().filter(|item| item.step == Step::Settling).count() as u64,
+            None => {
+                let settling = self.window.iter().filter(|item| item.step == Step::Settling).count() as u64;
+                self.held || self.stored > settling
+            }
         }
     }
 
