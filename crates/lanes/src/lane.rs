@@ -237,13 +237,11 @@ impl<E> Lane<E> {
     pub(crate) fn goes_to_store(&self) -> bool {
         // Whatever is not settled stands before it: in memory it follows in memory, in the store it follows there. In a
         // lane that is held, too: what runs there still goes to the store when it ends, and takes along what follows it.
-        match self.memory.iter().rev().find(|item| item.step != Step::Settling) {
-            Some(last) => last.step == Step::Storing,
-            None => {
-                let settling = self.window.iter().filter(|item| item.step == Step::Settling).count() as u64;
-                self.held || self.stored > settling
-            }
+        if let Some(last) = self.memory.iter().rev().find(|item| item.step != Step::Settling) {
+            return last.step == Step::Storing;
         }
+        let settling = self.window.iter().filter(|item| item.step == Step::Settling).count() as u64;
+        self.held || self.stored > settling
     }
 
     /// Events in memory that came from the stream and are neither settled nor on their way to the store.
