@@ -21,7 +21,7 @@ pub(super) fn members<'a, const N: usize>(
 }
 
 /// The text that a value is; none when it is anything else.
-pub(super) fn text<'a>(value: &'a RawValue) -> Option<Cow<'a, str>> {
+pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     let json = value.get();
     match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inside) if !inside.contains('\\') => Some(Cow::Borrowed(inside)),
