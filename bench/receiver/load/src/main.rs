@@ -23,6 +23,9 @@ use crate::plan::{Cell, Plan, Sync};
 use crate::results::{Measured, Results};
 use crate::signed::Signed;
 
+/// How often a measurement is tried.
+const ATTEMPTS: usize = 3;
+
 /// Compares receivers of LiveKit's webhooks.
 #[derive(Parser)]
 struct Flags {
@@ -101,7 +104,7 @@ fn run(flags: &Flags) -> Result<()> {
     let mut results = Results::default();
     let cells = plan.cells();
     for (n, cell) in cells.iter().enumerate() {
-        let measured = measure(cell, &programs, &signed, lasting).with_context(|| cell.to_string())?;
+        let measured = measure_surely(cell, &programs, &signed, lasting)?;
         eprintln!("==> {}/{} {cell}: {measured}", n + 1, cells.len());
         results.add(cell, measured);
     }
@@ -115,6 +118,17 @@ fn run(flags: &Flags) -> Result<()> {
     Ok(())
 }
 
+/// One measurement. What fails on a machine that is busy otherwise is made again, so that it does not end all the others.
+fn measure_surely(cell: &Cell, programs: &Programs, signed: &Signed, lasting: load::Lasting) -> Result<Measured> {
+    for _ in 1..ATTEMPTS {
+        match measure(cell, programs, signed, lasting) {
+            Ok(measured) => return Ok(measured),
+            Err(error) => eprintln!("==> {cell}: {error:#}; measuring again"),
+        }
+    }
+    measure(cell, programs, signed, lasting).with_context(|| format!("{cell}, {ATTEMPTS} times"))
+}
+
 /// One measurement, with a server and a receiver of its own: nothing of another one is warm, full or known.
 fn measure(cell: &Cell, programs: &Programs, signed: &Signed, lasting: load::Lasting) -> Result<Measured> {
     if let Contestant::Raw(shards) = cell.contestant {
@@ -124,10 +138,15 @@ fn measure(cell: &Cell, programs: &Programs, signed: &Signed, lasting: load::Las
     runtime.block_on(async {
         let nats = server(cell.sync).await?;
         let running = contestant::start(cell.contestant, programs, &nats).await?;
-        let loaded = load::run(&running, signed, cell.connections, lasting).await?;
+        let loaded = load::run(&running, signed, cell.connections, lasting).await;
+        let loaded = loaded.with_context(|| format!("the receiver says: {}", last_line(&running.process.log())))?;
         contestant::check_stored(cell.contestant, &nats, loaded.sent).await?;
         Ok(loaded.measured)
     })
+}
+
+fn last_line(log: &str) -> &str {
+    log.trim_end().lines().next_back().unwrap_or("nothing")
 }
 
 async fn server(sync: Sync) -> Result<NatsServer> {
