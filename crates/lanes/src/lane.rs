@@ -235,14 +235,13 @@ impl<E> Lane<E> {
 
     /// Must a new delivery follow its lane into the store?
     pub(crate) fn goes_to_store(&self) -> bool {
-        if self.held {
-            return true;
+        // Whatever is not settled stands before it: in memory it follows in memory, in the store it follows there. In a
+        // lane that is held, too: what runs there still goes to the store when it ends, and takes along what follows it.
+        if let Some(last) = self.memory.iter().rev().find(|item| item.step != Step::Settling) {
+            return last.step == Step::Storing;
         }
-        // Whatever is not settled stands before it: in memory it follows in memory, in the store it follows there.
-        match self.memory.iter().rev().find(|item| item.step != Step::Settling) {
-            Some(last) => last.step == Step::Storing,
-            None => self.stored > self.window.iter().filter(|item| item.step == Step::Settling).count() as u64,
-        }
+        let settling = self.window.iter().filter(|item| item.step == Step::Settling).count() as u64;
+        self.held || self.stored > settling
     }
 
     /// Events in memory that came from the stream and are neither settled nor on their way to the store.

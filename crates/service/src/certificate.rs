@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::TlsSection;
+use crate::settled::Contents;
 pub use pair::CertificateError;
 pub use reload::keep_reloaded;
 
@@ -16,6 +17,8 @@ pub use reload::keep_reloaded;
 #[derive(Debug, Clone)]
 pub struct Certificate {
     section: TlsSection,
+    /// What the files held when it was read: what is there later may be another one.
+    loaded: Contents,
     config: watch::Sender<Arc<ServerConfig>>,
 }
 
@@ -25,8 +28,9 @@ impl Certificate {
     /// # Errors
     /// When a file cannot be read, does not hold what it should, or holds what does not belong to the other.
     pub fn load(section: &TlsSection) -> Result<Certificate, CertificateError> {
+        let loaded = Contents::read([&*section.cert, &*section.key]);
         let config = watch::Sender::new(Arc::new(pair::load(section)?));
-        Ok(Certificate { section: section.clone(), config })
+        Ok(Certificate { section: section.clone(), loaded, config })
     }
 
     /// What the next connection is served with: HTTP/2 and HTTP/1.1 by ALPN, TLS 1.2 and 1.3.

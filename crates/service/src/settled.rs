@@ -2,13 +2,19 @@
 //!
 //! Files are read again and again instead of being watched: mounted secrets are changed in ways of which no event tells.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fmt, fs};
 
 /// What the files hold at one moment; none for one that cannot be read. It holds secrets: never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Contents(Vec<(PathBuf, Option<Vec<u8>>)>);
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
+    }
+}
 
 impl Contents {
     pub(crate) fn read<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
@@ -27,6 +33,11 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
+    /// This was judged before the first look.
+    pub(crate) fn after(judged: Contents) -> Self {
+        Self { seen: None, judged: Some(judged) }
+    }
+
     /// Notes what was seen. True when it is as it was at the last look, and not what was judged last.
     pub(crate) fn is_due(&mut self, now: Contents) -> bool {
         let now = Some(now);
@@ -60,6 +71,14 @@ mod tests {
             due
         });
         assert_eq!(looks, [false, true, false, false, false, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn what_was_judged_before_is_no_change_and_what_differs_from_it_is_one_from_the_first_look_on() {
+        for (now, due) in [("a", false), ("b", true)] {
+            let mut settled = Settled::after(contents("a"));
+            assert_eq!([now, now].map(|text| settled.is_due(contents(text))), [false, due], "{now}");
+        }
     }
 
     #[test]

@@ -21,14 +21,17 @@ pub(super) fn shape(error: &str) -> String {
     let mut shape = String::new();
     let mut word = String::new();
     let mut quote: Option<char> = None;
-    for letter in line.chars().take(LENGTH) {
+    let mut letters = line.chars().take(LENGTH).peekable();
+    while let Some(letter) = letters.next() {
         if let Some(open) = quote {
             if letter == open {
                 quote = None;
             }
             continue;
         }
-        if letter.is_alphanumeric() || letter == '_' || letter == '-' {
+        // The point of 5.2 s, and those of an address.
+        let point = letter == '.' && letters.peek().is_some_and(char::is_ascii_digit);
+        if letter.is_alphanumeric() || matches!(letter, '_' | '-') || (point && !word.is_empty()) {
             word.push(letter);
             continue;
         }

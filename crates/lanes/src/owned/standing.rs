@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Owned;
 use super::commit::{Fate, Pending};
-use crate::lane::{Failed, Lane, Saved, Step, place};
+use crate::lane::{Failed, Item, Lane, Saved, Step, place};
 use crate::{Change, LaneChange, Millis, Origin, Seq};
 
 /// What the rows of a commit do to one lane.
@@ -17,6 +17,8 @@ struct Touched {
     held: Option<bool>,
     /// When events that stay or come may run.
     dues: Vec<(Seq, Millis)>,
+    /// Events that leave.
+    gone: Vec<Seq>,
 }
 
 impl<E: Clone, R: Clone> Owned<E, R> {
@@ -30,6 +32,9 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             }
             let lane = touched.entry(&row.key).or_default();
             lane.stores += row.stores();
+            if row.stores() < 0 {
+                lane.gone.push(row.seq);
+            }
             lane.held = row.hold().or(lane.held);
             if let Change::Parked { attempts, .. } | Change::Failed { attempts, .. } = &row.change {
                 lane.dues.push((row.seq, attempts.next_at));
@@ -70,11 +75,14 @@ impl Touched {
         if self.held.is_some() {
             return 0;
         }
-        match lane.window.iter().filter(|item| item.step != Step::Settling).min_by_key(|item| place(item.seq)) {
+        // One whose end goes into a later commit is there until then.
+        let stays = |item: &&Item<E>| item.step != Step::Settling || !self.gone.contains(&item.seq);
+        match lane.window.iter().filter(stays).min_by_key(|item| place(item.seq)) {
             Some(first) => match self.dues.iter().find(|(seq, _)| *seq == first.seq) {
                 Some(&(_, due)) => due,
                 // What is known of it here goes into a later commit.
-                None if first.failed == Failed::Pending || first.step == Step::Storing => 0,
+                None if first.failed == Failed::Pending => 0,
+                None if matches!(first.step, Step::Storing | Step::Settling) => 0,
                 None => first.attempts.next_at,
             },
             None if lane.unread() > 0 => lane.due,

@@ -38,8 +38,7 @@ pub fn keep_reloaded(certificate: &Certificate, metrics: &Metrics, shutdown: Can
 
 async fn run(certificate: Certificate, metrics: ReloadMetrics, mut hangups: Signal) {
     let section = certificate.section.clone();
-    let mut settled = Settled::default();
-    let mut first = true;
+    let mut settled = Settled::after(certificate.loaded.clone());
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -58,14 +57,11 @@ async fn run(certificate: Certificate, metrics: ReloadMetrics, mut hangups: Sign
         let Ok(loaded) = spawn_blocking(move || pair::load(&files)).await else { continue };
         let cert = section.cert.display();
         match loaded {
-            // What is looked at for the first time was loaded at the start; it may have changed since.
             Ok(config) => {
                 certificate.config.send_replace(Arc::new(config));
                 metrics.refused.set(0);
-                if asked || !first {
-                    metrics.count("applied");
-                    tracing::info!(%cert, "certificate read again: new connections get it");
-                }
+                metrics.count("applied");
+                tracing::info!(%cert, "certificate read again: new connections get it");
             }
             Err(error) => {
                 metrics.refused.set(1);
@@ -73,7 +69,6 @@ async fn run(certificate: Certificate, metrics: ReloadMetrics, mut hangups: Sign
                 tracing::error!(%cert, "certificate not read again, the old one stays: {}", Chain(&error));
             }
         }
-        first = false;
     }
 }
 

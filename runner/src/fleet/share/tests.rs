@@ -1,3 +1,5 @@
+//! Tables of who should have what, and that runners that follow the rule come to rest.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,7 +1,10 @@
 //! What the simulator found, each bug once more by hand.
 
+use std::num::NonZeroU32;
+
 use lanes::{
-    AttemptState, Bounds, Claimed, CommitReply, Conflict, ConflictKind, Input, OnDead, Outcome, Rules, StoredEvent,
+    AttemptState, Bounds, Claimed, CommitReply, Conflict, ConflictKind, Input, OnDead, Outcome, Retry, Rules,
+    StoredEvent,
 };
 
 use super::desk::{Desk, RETRY, event, fresh, lane, rows, rules, stored, wish};
@@ -151,4 +154,46 @@ fn a_redriven_event_does_not_come_before_an_earlier_one_that_was_dropped_from_me
     assert!(desk.started.is_empty(), "5 waits for 3");
     desk.load(vec![redriven(3), redriven(5), stored(8)]);
     assert_eq!(desk.take_started(), [3]);
+}
+
+#[test]
+fn what_arrives_in_a_held_lane_does_not_pass_an_event_that_runs_there_in_vain() {
+    let once = Retry { crash_attempts: NonZeroU32::MIN, ..rules().retry };
+    let mut desk = Desk::new(Rules { on_dead: OnDead::Hold, retry: once, ..rules() });
+    desk.deliver([event(1, "a"), event(2, "a")]);
+    desk.finish(1, Outcome::Done);
+    assert_eq!(desk.take_started(), [2]);
+    desk.reply(refused(1, ConflictKind::Unstorable));
+    desk.deliver([event(5, "a")]);
+    let stored = desk.commit_all();
+    assert!(stored.iter().flat_map(rows).all(|(seq, _)| seq != 5), "it would stand before 2");
+    desk.redrive(1, "a", 1);
+    desk.commit_all();
+    desk.finish(2, Outcome::Done);
+    let mut stands = vec![redriven(1)];
+    for seq in [1, 2, 5] {
+        desk.commit_all();
+        if !desk.loads.is_empty() {
+            desk.load(std::mem::take(&mut stands));
+        }
+        assert_eq!(desk.take_started(), [seq]);
+        desk.finish(seq, Outcome::Done);
+    }
+    desk.commit_all();
+    assert_eq!((desk.floor(), desk.handler.gauges().lanes), (5, 0));
+}
+
+#[test]
+fn a_lane_is_due_by_what_the_store_has_though_a_later_commit_ends_it() {
+    let mut desk = Desk::unclaimed(rules());
+    let later = AttemptState { made: 1, retries: 1, first_at: 1, next_at: desk.now + 9_000, ..AttemptState::default() };
+    desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 2, 0, false)], ..fresh(2) }));
+    desk.load(vec![stored(1), StoredEvent { attempts: later, ..stored(2) }]);
+    desk.finish(1, RETRY);
+    desk.reply(CommitReply::Unavailable);
+    desk.pass(500);
+    desk.finish(1, Outcome::Done);
+    let commit = desk.commits.remove(0);
+    assert_eq!(rows(&commit), [(1, "failed")], "sent again");
+    assert_eq!(commit.lanes, [super::desk::waiting("a", 1_000_500)], "1 is stored until the next commit");
 }

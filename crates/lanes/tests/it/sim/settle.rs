@@ -25,8 +25,8 @@ impl World {
         }
         self.settle()?;
         self.judge_end()?;
-        // A lane that is held brings up one dead event a round.
-        for _ in 0..if self.plan.redrive_all { self.plan.messages } else { 0 } {
+        // A lane that is held brings up one dead event a round, and the last one may kill before it dies.
+        for _ in 0..if self.plan.redrive_all { self.plan.messages + 1 } else { 0 } {
             let stores = self.stores.iter().enumerate();
             let dead: Vec<_> = stores
                 .flat_map(|(shard, store)| store.dead.iter().map(move |(seq, row)| (shard, *seq, row.clone())))
