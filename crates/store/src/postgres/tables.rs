@@ -327,11 +327,11 @@ pub(crate) static REDRIVEN: Table = Table {
             cross join lateral (
                 select t.ctid as at from dead as t
                 where t.handler_id = m.handler_id and t.run = m.run and t.project = r.project and t.created = r.created
-                    and t.event_id = r.event_id and t.redriven_at is null
+                    and t.event_id = r.event_id
                 offset 0
             ) as x
         ) as r
-        where d.ctid = r.at",
+        where d.ctid = r.at and d.redriven_at is null",
     exact: false,
 };
 
