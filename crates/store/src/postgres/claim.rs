@@ -175,9 +175,17 @@ pub(crate) async fn begin_again(
             from old
         ),
         entries as (
-            update ledger as l set seq = a.seq from anew as a, mine as m
-            where l.handler_id = m.handler_id and l.run = m.run and l.project = a.project and l.created = a.created
-                and l.event_id = a.event_id
+            update ledger as l set seq = a.seq
+            from (
+                select n.seq, x.at from anew as n cross join mine as m
+                cross join lateral (
+                    select t.ctid as at from ledger as t
+                    where t.handler_id = m.handler_id and t.run = m.run and t.project = n.project
+                        and t.created = n.created and t.event_id = n.event_id
+                    offset 0
+                ) as x
+            ) as a
+            where l.ctid = a.at
         ),
         waiting as (
             update parked as p set seq = a.seq from anew as a, mine as m
@@ -185,9 +193,17 @@ pub(crate) async fn begin_again(
                 and p.created = a.created and p.event_id = a.event_id
         ),
         letters as (
-            update dead as d set seq = a.seq from anew as a, mine as m
-            where d.handler_id = m.handler_id and d.run = m.run and d.project = a.project and d.created = a.created
-                and d.event_id = a.event_id and d.redriven_at is null
+            update dead as d set seq = a.seq
+            from (
+                select n.seq, x.at from anew as n cross join mine as m
+                cross join lateral (
+                    select t.ctid as at from dead as t
+                    where t.handler_id = m.handler_id and t.run = m.run and t.project = n.project
+                        and t.created = n.created and t.event_id = n.event_id
+                    offset 0
+                ) as x
+            ) as a
+            where d.ctid = a.at and d.redriven_at is null
         )
         select * from mine";
     let first_seq = stream.first_seq;

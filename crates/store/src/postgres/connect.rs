@@ -83,12 +83,11 @@ impl Place {
 }
 
 async fn prepare(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    // Statements are planned each time: a plan that was made while the tables were empty walks them later, and stays
-    // until somebody analyses them. They are to search indexes, whatever the tables hold. Nothing waits for a lock, and
-    // no transaction stays open, for longer than a lease lasts; what a commit has written is on the disk, whatever the
-    // server's default is.
+    // Statements are planned once, maybe while the tables are empty, and so that they search indexes all the same. Nothing
+    // waits for a lock, and no transaction stays open, for longer than a lease lasts; what a commit has written is on the
+    // disk, whatever the server's default is.
     const SETTINGS: &str = "
-        select set_config('plan_cache_mode', 'force_custom_plan', false), set_config('enable_seqscan', 'off', false),
+        select set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
             set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
             set_config('jit', 'off', false), set_config('lock_timeout', '4s', false),
             set_config('statement_timeout', '30s', false),

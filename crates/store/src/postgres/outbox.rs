@@ -1,4 +1,5 @@
-//! The statements of the outbox: whoever owns the shard that a message comes from sends it.
+//! The statements of the outbox: whoever owns the shard that a message comes from sends it. Rows are looked for one by one
+//! (`offset 0` keeps the planner from walking the table instead).
 
 use std::collections::HashSet;
 
@@ -27,14 +28,17 @@ macro_rules! ours {
 /// Asks for messages after a place, by place, that are this runner's to send.
 pub(crate) fn ask(me: &str, after_id: i64, limit: u32) -> Ask {
     const WAITING: &str = concat!(
-        "select o.id as id, h.name as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
+        "select o.id as id, w.handler as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
             o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
             o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error
-        from outbox as o join handlers as h on h.id = o.handler_id
-        join progress as p on p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard
-        where o.id > $1 and ",
+        from outbox as o
+        cross join lateral (
+            select h.name as handler from progress as p join handlers as h on h.id = p.handler_id
+            where p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and ",
         ours!("$3"),
-        " order by o.id limit $2"
+        " offset 0
+        ) as w
+        where o.id > $1 order by o.id limit $2"
     );
     Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
 }
@@ -48,10 +52,19 @@ pub(crate) async fn sending(
 ) -> Result<HashSet<i64>, sqlx::Error> {
     const SENDING: &str = concat!(
         "update outbox as o set sent_at = $1, sent_stream = v.stream, sent_last_seq = v.last_seq, tries = o.tries + 1
-        from unnest($3::bigint[], $4::text[], $5::bigint[]) as v(id, stream, last_seq), progress as p
-        where o.id = v.id and p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and ",
+        from (
+            select u.stream, u.last_seq, x.at
+            from unnest($3::bigint[], $4::text[], $5::bigint[]) as u(id, stream, last_seq)
+            cross join lateral (
+                select t.ctid as at from outbox as t
+                join progress as p on p.handler_id = t.handler_id and p.run = t.run and p.shard = t.shard
+                where t.id = u.id and ",
         ours!("$2"),
-        " returning o.id as id"
+        " offset 0
+            ) as x
+        ) as v
+        where o.ctid = v.at
+        returning o.id as id"
     );
     let noted = sqlx::query(SENDING)
         .bind(now.cast_signed())
@@ -76,8 +89,11 @@ pub(crate) async fn failed(conn: &mut PgConnection, rows: &[(i64, String)], know
             sent_at = case when $1 then null else o.sent_at end,
             sent_stream = case when $1 then null else o.sent_stream end,
             sent_last_seq = case when $1 then null else o.sent_last_seq end
-        from unnest($2::bigint[], $3::text[]) as v(id, error)
-        where o.id = v.id";
+        from (
+            select u.error, x.at from unnest($2::bigint[], $3::text[]) as u(id, error)
+            cross join lateral (select t.ctid as at from outbox as t where t.id = u.id offset 0) as x
+        ) as v
+        where o.ctid = v.at";
     sqlx::query(FAILED)
         .bind(known)
         .bind(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>())

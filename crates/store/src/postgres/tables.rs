@@ -1,4 +1,7 @@
 //! What a commit does to each table: the rows that come in, and the part of the statement that takes them.
+//!
+//! Rows that change are looked for one by one, each by its whole key, in a subquery that the planner may not turn around
+//! (`offset 0`): left to itself it walks the table for as long as nobody has analysed it.
 
 use super::sheet::{
     Kind::{Bytes, Int, Text},
@@ -40,12 +43,13 @@ pub(crate) static COMMITS: Shape = Shape {
 };
 
 /// Moves the progress of those commits whose epoch still stands. Rows are locked in a fixed order, so that no two
-/// statements wait for each other. `ended` are the sequences whose runs are over.
+/// statements wait for each other; one that the server had kept of a connection that is gone comes too late. `ended` are
+/// the sequences whose runs are over.
 pub(crate) const ADVANCE: &str = "
     locked as (
         select c.n from commits as c
         join progress as p on p.handler_id = c.handler_id and p.run = c.run and p.shard = c.shard
-        where p.epoch = c.epoch
+        where p.epoch = c.epoch and p.last_commit < c.number
         order by p.handler_id, p.run, p.shard for update of p
     ),
     mine as (
@@ -68,8 +72,15 @@ pub(crate) static ENDED: Shape = Shape { name: "ended", columns: &[("n", Int), (
 
 pub(crate) static SUSPECTS: Table = Table {
     shape: Shape { name: "cleared", columns: &[("n", Int), ("seq", Int)] },
-    sql: "delete from suspects as s using cleared as r join mine as m on m.n = r.n
-        where s.handler_id = m.handler_id and s.run = m.run and s.shard = m.shard and s.seq = r.seq",
+    sql: "delete from suspects as s using (
+            select r.*, x.at from cleared as r join mine as m on m.n = r.n
+            cross join lateral (
+                select t.ctid as at from suspects as t
+                where t.handler_id = m.handler_id and t.run = m.run and t.shard = m.shard and t.seq = r.seq
+                offset 0
+            ) as x
+        ) as r
+        where s.ctid = r.at",
     exact: false,
 };
 
@@ -120,9 +131,16 @@ pub(crate) static LEDGER_CHANGED: Table = Table {
     sql: "update ledger as l
         set settled_at = $1, seq = r.seq, state = r.state, attempt = r.attempt, plugin_id = r.plugin_id,
             duration_us = r.duration_us, peak_memory = r.peak_memory, note = r.note
-        from resettled as r join mine as m on m.n = r.n
-        where l.handler_id = m.handler_id and l.run = m.run and l.project = r.project and l.created = r.created
-            and l.event_id = r.event_id and l.state = r.was",
+        from (
+            select r.*, x.at from resettled as r join mine as m on m.n = r.n
+            cross join lateral (
+                select t.ctid as at from ledger as t
+                where t.handler_id = m.handler_id and t.run = m.run and t.project = r.project and t.created = r.created
+                    and t.event_id = r.event_id and t.state = r.was
+                offset 0
+            ) as x
+        ) as r
+        where l.ctid = r.at",
     exact: true,
 };
 
@@ -173,17 +191,29 @@ pub(crate) static PARKED_CHANGED: Table = Table {
     },
     sql: "update parked as p
         set made = r.made, crashes = r.crashes, retries = r.retries, first_at = r.first_at, next_at = r.next_at
-        from staying as r join mine as m on m.n = r.n
-        where p.handler_id = m.handler_id and p.run = m.run and p.shard = m.shard and p.lane = r.lane
-            and p.seq = r.seq",
+        from (
+            select r.*, x.at from staying as r join mine as m on m.n = r.n
+            cross join lateral (
+                select t.ctid as at from parked as t
+                where t.handler_id = m.handler_id and t.run = m.run and t.shard = m.shard and t.lane = r.lane and t.seq = r.seq
+                offset 0
+            ) as x
+        ) as r
+        where p.ctid = r.at",
     exact: true,
 };
 
 pub(crate) static PARKED_GONE: Table = Table {
     shape: Shape { name: "leaving", columns: &[("n", Int), ("lane", Text), ("seq", Int)] },
-    sql: "delete from parked as p using leaving as r join mine as m on m.n = r.n
-        where p.handler_id = m.handler_id and p.run = m.run and p.shard = m.shard and p.lane = r.lane
-            and p.seq = r.seq",
+    sql: "delete from parked as p using (
+            select r.*, x.at from leaving as r join mine as m on m.n = r.n
+            cross join lateral (
+                select t.ctid as at from parked as t
+                where t.handler_id = m.handler_id and t.run = m.run and t.shard = m.shard and t.lane = r.lane and t.seq = r.seq
+                offset 0
+            ) as x
+        ) as r
+        where p.ctid = r.at",
     exact: true,
 };
 
@@ -214,8 +244,15 @@ pub(crate) static RETRYING: Table = Table {
 
 pub(crate) static RETRYING_GONE: Table = Table {
     shape: Shape { name: "over", columns: &[("n", Int), ("seq", Int)] },
-    sql: "delete from retrying as t using over as r join mine as m on m.n = r.n
-        where t.handler_id = m.handler_id and t.run = m.run and t.shard = m.shard and t.seq = r.seq",
+    sql: "delete from retrying as g using (
+            select r.*, x.at from over as r join mine as m on m.n = r.n
+            cross join lateral (
+                select t.ctid as at from retrying as t
+                where t.handler_id = m.handler_id and t.run = m.run and t.shard = m.shard and t.seq = r.seq
+                offset 0
+            ) as x
+        ) as r
+        where g.ctid = r.at",
     exact: false,
 };
 
@@ -285,9 +322,16 @@ pub(crate) static DEAD: Table = Table {
 
 pub(crate) static REDRIVEN: Table = Table {
     shape: Shape { name: "risen", columns: &[("n", Int), ("project", Text), ("created", Int), ("event_id", Text)] },
-    sql: "update dead as d set redriven_at = $1 from risen as r join mine as m on m.n = r.n
-        where d.handler_id = m.handler_id and d.run = m.run and d.project = r.project and d.created = r.created
-            and d.event_id = r.event_id and d.redriven_at is null",
+    sql: "update dead as d set redriven_at = $1 from (
+            select r.*, x.at from risen as r join mine as m on m.n = r.n
+            cross join lateral (
+                select t.ctid as at from dead as t
+                where t.handler_id = m.handler_id and t.run = m.run and t.project = r.project and t.created = r.created
+                    and t.event_id = r.event_id
+                offset 0
+            ) as x
+        ) as r
+        where d.ctid = r.at and d.redriven_at is null",
     exact: false,
 };
 
@@ -313,7 +357,14 @@ pub(crate) static LANES: Table = Table {
 
 pub(crate) static LANES_GONE: Table = Table {
     shape: Shape { name: "empty", columns: &[("n", Int), ("lane", Text)] },
-    sql: "delete from lanes as l using empty as r join mine as m on m.n = r.n
-        where l.handler_id = m.handler_id and l.run = m.run and l.shard = m.shard and l.lane = r.lane",
+    sql: "delete from lanes as l using (
+            select r.*, x.at from empty as r join mine as m on m.n = r.n
+            cross join lateral (
+                select t.ctid as at from lanes as t
+                where t.handler_id = m.handler_id and t.run = m.run and t.shard = m.shard and t.lane = r.lane
+                offset 0
+            ) as x
+        ) as r
+        where l.ctid = r.at",
     exact: false,
 };
