@@ -3,9 +3,7 @@
 //! The client's own `request` keeps an entry for each request that is not answered as long as the client lives
 //! (nats.rs issue 1617), which a receiver in front of a slow server would feel.
 //!
-//! An address in the inbox is used again once its acknowledgement has arrived: the server knows by then where it leads,
-//! and need not look for each event anew. One that was given up is never used again, because its acknowledgement may
-//! still come.
+//! No address in the inbox is used twice: whatever comes late, or comes again, must not be taken for another event's.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,8 +31,6 @@ struct Inbox {
 #[derive(Debug, Default)]
 struct Part {
     waiting: HashMap<u64, oneshot::Sender<Message>>,
-    /// Addresses whose acknowledgement has arrived.
-    idle: Vec<u64>,
     used: u64,
 }
 
@@ -44,7 +40,6 @@ pub(crate) struct Expected {
     acks: Acks,
     token: u64,
     answer: oneshot::Receiver<Message>,
-    arrived: bool,
 }
 
 impl Acks {
@@ -73,13 +68,11 @@ impl Acks {
         let (sender, answer) = oneshot::channel();
         let turn = (self.0.turn.fetch_add(1, Ordering::Relaxed) % PARTS) as u64;
         let mut part = self.part(turn);
-        let token = part.idle.pop().unwrap_or_else(|| {
-            part.used += 1;
-            part.used * PARTS as u64 + turn
-        });
+        part.used += 1;
+        let token = part.used * PARTS as u64 + turn;
         part.waiting.insert(token, sender);
         drop(part);
-        Expected { acks: self.clone(), token, answer, arrived: false }
+        Expected { acks: self.clone(), token, answer }
     }
 
     async fn watch(self, mut state: watch::Receiver<State>) {
@@ -128,22 +121,13 @@ impl Expected {
 
     /// The acknowledgement; `None` when the connection was lost, after which none will come.
     pub(crate) async fn arrives(mut self) -> Option<Message> {
-        let answer = (&mut self.answer).await.ok();
-        self.arrived = answer.is_some();
-        answer
+        (&mut self.answer).await.ok()
     }
 }
 
 impl Drop for Expected {
     fn drop(&mut self) {
-        // It may have arrived when nobody looked any more.
-        let arrived = self.arrived || self.answer.try_recv().is_ok();
-        let mut part = self.acks.part(self.token);
-        if arrived {
-            part.idle.push(self.token);
-        } else {
-            part.waiting.remove(&self.token);
-        }
+        self.acks.part(self.token).waiting.remove(&self.token);
     }
 }
 
@@ -188,20 +172,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_is_used_again_once_its_acknowledgement_is_there_and_by_one_at_a_time() {
-        let acks = acks();
-        for round in 0..3 {
-            let waiting: Vec<Expected> = (0..2 * PARTS).map(|_| acks.expect()).collect();
-            let addresses: HashSet<String> = waiting.iter().map(Expected::reply_to).collect();
-            assert_eq!(addresses.len(), 2 * PARTS);
-            for (n, expected) in waiting.into_iter().enumerate() {
+    async fn an_address_is_never_used_again() {
+        let (acks, mut used) = (acks(), HashSet::new());
+        for _ in 0..3 {
+            let expected: Vec<Expected> = (0..2 * PARTS).map(|_| acks.expect()).collect();
+            for (n, expected) in expected.into_iter().enumerate() {
+                assert!(used.insert(expected.reply_to()));
                 acks.arrived(message(&expected.reply_to(), "stored"));
-                // Read, or dropped unread: it has arrived either way.
-                let read = if n % 2 == 0 { expected.arrives().await } else { None };
-                assert_eq!(read.is_some(), n % 2 == 0);
+                if n % 2 == 0 {
+                    assert_eq!(expected.arrives().await.unwrap().payload, "stored");
+                }
             }
-            let used: u64 = acks.0.parts.iter().map(|part| part.lock().unwrap().used).sum();
-            assert_eq!(used, 2 * PARTS as u64, "round {round}");
+            assert_eq!(waiting(&acks), 0);
         }
     }
 
