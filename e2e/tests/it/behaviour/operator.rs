@@ -67,10 +67,10 @@ async fn meetings_and_recordings_are_handled_each_event_once_and_in_the_order_of
     keys.sort_unstable();
     keys.dedup();
     for key in keys {
-        let accepted: Vec<&str> =
-            listed.iter().filter(|row| row["key"] == key).filter_map(|row| row["id"].as_str()).collect();
+        let rows: Vec<&Value> = listed.iter().filter(|row| row["key"] == key).collect();
+        let accepted: Vec<&str> = rows.iter().filter_map(|row| row["id"].as_str()).collect();
         let handled: Vec<&str> = out.iter().map(String::as_str).filter(|id| accepted.contains(id)).collect();
-        assert_eq!(handled, accepted, "{key}");
+        assert_eq!(handled, accepted, "{key}: {rows:?}");
     }
     assert_eq!(ended.books("meter")?, Sums { done: out.len() as u64, ..Sums::default() });
     Ok(())
