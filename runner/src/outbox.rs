@@ -145,11 +145,17 @@ impl Outbox {
                 last_seq: ready.row.sent.as_ref().map_or(ready.target.last_seq, |sent| sent.last_seq),
             })
             .collect();
-        // What has another owner by now is that one's to send.
+        // What has another owner by now is that one's to send, and nothing of its lane may pass it here.
         let mut ready = ready;
         if !noted.is_empty() {
             let ours = self.store.outbox_sending(&noted, unix_ms()).await?;
-            ready.retain(|ready| ours.contains(&ready.row.id) && hold.is_good());
+            ready.retain(|ready| {
+                let stays = ours.contains(&ready.row.id) && hold.is_good();
+                if !stays {
+                    blocked.insert(lane_of(&ready.row));
+                }
+                stays
+            });
         }
         let sends: FuturesUnordered<_> = ready.into_iter().map(|ready| send(&self.js, ready)).collect();
         let mut answers: Vec<Answer> = sends.collect().await;

@@ -160,6 +160,8 @@ proptest! {
         let left = left.unwrap_or(body.clone());
         prop_assert!(left.len() <= body.len());
         prop_assert_eq!(drop_fields(&left, &dropped), Ok(None));
-        prop_assert_eq!(serde_json::from_slice::<Value>(&left).is_ok(), serde_json::from_slice::<Value>(&body).is_ok());
+        // What is left may be better than the whole: half of a surrogate pair can have stood in what was dropped.
+        let reads = |json: &[u8]| serde_json::from_slice::<Value>(json).is_ok();
+        prop_assert!(reads(&left) || !reads(&body));
     }
 }
