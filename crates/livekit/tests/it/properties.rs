@@ -111,7 +111,8 @@ proptest! {
     fn claims_that_are_accepted_satisfy_every_rule(claims in any_claims()) {
         let token = encoded(br#"{"alg":"HS256","typ":"JWT"}"#, claims.as_bytes(), None);
         if verify(&keys(), Some(&token), b"", NOW_S, LEEWAY_S).is_ok() {
-            let claims: Value = serde_json::from_str(&claims).unwrap();
+            // A claim that is ignored may hold a number that Value does not.
+            let Ok(claims) = serde_json::from_str::<Value>(&claims) else { return Ok(()) };
             let time = |name: &str| claims[name].as_f64();
             let (now, leeway) = (1_795_429_840.0, 60.0);
             prop_assert_eq!(&claims["iss"], KEY);
