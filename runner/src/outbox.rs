@@ -114,12 +114,19 @@ impl Outbox {
 
     /// Goes once through all waiting rows, page by page.
     async fn pass(&mut self, shutdown: &CancellationToken) -> Result<(), store::Error> {
-        let now = Instant::now();
+        let (now, began) = (Instant::now(), unix_ms());
         let mut after = 0;
         let mut blocked: HashSet<Lane> =
             self.waiting.iter().filter(|(_, backoff)| backoff.until > now).map(|(lane, _)| lane.clone()).collect();
         while !shutdown.is_cancelled() {
-            let page = self.store.outbox_waiting(after, PAGE).await?;
+            let mut page = self.store.outbox_waiting(after, PAGE).await?;
+            // A shard that was claimed during this pass may have older rows in front of this page: they go first.
+            if after > 0
+                && let Some(new) = page.iter().position(|row| row.queued_at >= began)
+            {
+                page.truncate(new);
+                self.store.outbox_notify().notify_one();
+            }
             let Some(last) = page.last() else { return Ok(()) };
             after = last.id;
             let mut rest: Vec<OutboxRow> = page;

@@ -71,7 +71,9 @@ impl Fleet {
         let out = published(&self.nats.url(), events).await?;
         ensure!(repeats(&out).is_empty(), "published twice: {:?}", repeats(&out));
         ensure!(out.iter().map(event_id).count() == events, "published what was never posted");
-        ensure!(ids_by_room(&out, rooms) == ids(rooms), "events of a room were handled in another order");
+        for (handled, accepted) in ids_by_room(&out, rooms).iter().zip(&ids(rooms)) {
+            ensure!(handled == accepted, "a room was handled in the order {handled:?}, and not {accepted:?}: {out:#?}");
+        }
         wait_until(LONG, "books that add up", || async {
             let Ok(books) = Box::pin(self.books()).await else { return false };
             let done: u64 = books.iter().map(|row| row.progress.books.done).sum();
