@@ -85,9 +85,8 @@ async fn start(flags: Flags, file: service::config::Config, config: receiver::Co
     let shutdown = Shutdown::on_signals()?;
     let (health, metrics) = (Health::new(), Metrics::default());
     let starting = health.component("receiver");
-    let admin =
-        service::listen::bind(flags.admin.unwrap_or(file.admin.listen), "the admin endpoint", "--admin").await?;
-    let webhooks = service::listen::bind(flags.listen.unwrap_or(file.receiver.listen), "webhooks", "--listen").await?;
+    let admin = service::listen::bind(flags.admin.unwrap_or(file.admin.listen), "the admin endpoint", "--admin")?;
+    let webhooks = service::listen::bind(flags.listen.unwrap_or(file.receiver.listen), "webhooks", "--listen")?;
     let webhook = config.webhook_url(webhooks.local_addr()?);
     tracing::info!(webhook, admin = %admin.local_addr()?, "listening");
     if let Some(path) = flags.ready_file {

@@ -68,7 +68,7 @@ async fn start(flags: Flags, file: service::config::Config, config: runner::Conf
     let shutdown = Shutdown::on_signals()?;
     let (health, metrics) = (Health::new(), Metrics::default());
     let address = flags.admin.unwrap_or(file.admin.listen);
-    let admin = service::listen::bind(address, "the admin endpoint", "--admin").await?;
+    let admin = service::listen::bind(address, "the admin endpoint", "--admin")?;
     let admin_url = format!("http://{}", admin.local_addr()?);
     tokio::spawn(service::admin::serve(admin, health.clone(), metrics.clone(), shutdown.token()));
     let _starting = health.component("runner");

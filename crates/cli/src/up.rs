@@ -117,8 +117,8 @@ impl Listeners {
         let webhooks = flags.listen.unwrap_or(config.receiver.listen);
         let admin = flags.admin.unwrap_or(config.admin.listen);
         Ok(Self {
-            webhooks: listen::bind(webhooks, "webhooks", "--listen").await?,
-            admin: listen::bind(admin, "the admin endpoint", "--admin").await?,
+            webhooks: listen::bind(webhooks, "webhooks", "--listen")?,
+            admin: listen::bind(admin, "the admin endpoint", "--admin")?,
         })
     }
 

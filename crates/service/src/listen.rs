@@ -3,7 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// So many connections may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). Those beyond are lost
+/// without either side being told before the sender's first bytes are, so a burst of them should fit.
+const BACKLOG: u32 = 4096;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -41,11 +45,19 @@ pub enum BindError {
 /// # Errors
 ///
 /// When the address is taken, not ours, or not allowed.
-pub async fn bind(address: SocketAddr, what: &'static str, option: &'static str) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+pub fn bind(address: SocketAddr, what: &'static str, option: &'static str) -> Result<TcpListener, BindError> {
+    listen(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => BindError::Taken { address, what, option },
         _ => BindError::Refused { address, what, option, source },
     })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for the last connections of the process before it.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 #[cfg(test)]
@@ -54,9 +66,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_refused_with_the_option_that_changes_it() {
-        let first = bind("127.0.0.1:0".parse().unwrap(), "webhooks", "--listen").await.unwrap();
+        let first = bind("127.0.0.1:0".parse().unwrap(), "webhooks", "--listen").unwrap();
         let address = first.local_addr().unwrap();
-        let error = bind(address, "webhooks", "--listen").await.unwrap_err();
+        let error = bind(address, "webhooks", "--listen").unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(

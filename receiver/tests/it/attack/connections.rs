@@ -108,8 +108,9 @@ async fn headers_in_drops_do_not_keep_connections_from_others() -> Result<()> {
     let attack = async {
         stream::iter(0..3_000).map(drops).buffer_unordered(700).try_collect::<Vec<()>>().await?;
         assert!(target.closed("slow_header").await? > 0 && target.closed("made_room").await? > 0);
-        // Or because it is not HTTP what comes of them; and a few end without anything to be told.
-        target.until("roomwire_receiver_connections_closed_total", 2_900).await
+        // How many ended is not counted: the system itself drops some when many connect at once.
+        let gone = || async { target.metric("roomwire_receiver_connections ").await.is_ok_and(|open| open <= 8) };
+        wait_until(SOON, "only the connections of others are open", gone).await
     };
     target.survives("slow headers, 700 at a time", 96, attack).await
 }
@@ -120,7 +121,7 @@ async fn answers_that_nobody_reads_are_not_collected() -> Result<()> {
     let never_reads = |_| {
         let target = &target;
         async move {
-            let mut stream = target.connect().await?;
+            let mut stream = target.connect_narrowly().await?;
             let requests = b"GET /livekit HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2_000);
             // 30 MiB of answers, if it takes all of them.
             for _ in 0..200 {

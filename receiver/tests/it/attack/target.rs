@@ -11,7 +11,7 @@ use testkit::http::Http;
 use testkit::https::Https;
 use testkit::{NatsServer, Process, fixtures, wait_until};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::rig::{KEY, SECRET, SOON, room_started};
@@ -168,6 +168,13 @@ impl Target {
 
     pub(super) async fn connect(&self) -> Result<TcpStream> {
         TcpStream::connect(&self.address).await.context("cannot connect")
+    }
+
+    /// A connection on which few bytes fit that are not read.
+    pub(super) async fn connect_narrowly(&self) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(4096)?;
+        socket.connect(self.address.parse()?).await.context("cannot connect")
     }
 
     /// The sum of the series that begin like this.
