@@ -69,6 +69,20 @@ async fn of_requests_the_first_of_each_key_and_origin_waits_and_messages_are_apa
 }
 
 #[tokio::test]
+async fn operators_see_messages_and_requests_of_all_handlers_or_of_one() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let both = done_with(vec![effect("a.b", "m"), request("https://a.example", "/1")]);
+    world.put_done(&owner, vec![row(1, Origin::Stream, both)]).await;
+    let list = async |handler, after| world.outbox_list(handler, after, 9).await.unwrap();
+    let all = list(None, 0).await;
+    let told: Vec<_> = all.iter().map(|row| (row.to.as_str(), row.tries, row.error.clone())).collect();
+    assert_eq!(told, [("a.b", 0, None), ("POST https://a.example/1", 0, None)]);
+    assert_eq!(list(Some("billing"), all[0].id).await, all[1..]);
+    assert!(list(Some("other"), 0).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_replay_has_ids_of_its_own() {
     let world = World::new().await;
     let mut claiming = claiming("process-1", 0);
