@@ -25,8 +25,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub(crate) use self::livekit::Api;
 pub(crate) use calls::{Calls, Lease};
-pub(crate) use client::{Client, Tls};
+pub(crate) use client::{Client, Incoming, Limits as Deadlines, SendError, Target, Tls};
 pub(crate) use effects::Pending;
+pub(crate) use http::IDEMPOTENCY_KEY;
 pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
 pub(crate) use logging::{Level, LogLine, Rate};
 pub(crate) use mask::Mask;
@@ -65,6 +66,7 @@ pub(crate) struct Host {
     pub(crate) grants: Arc<Grants>,
     pub(crate) effects: Vec<Pending>,
     effect_bytes: usize,
+    occasion: Arc<Occasion>,
     pub(crate) logs: logging::Log,
     /// The guest stopped to let others compute, and not to wait for the host.
     pub(crate) computing: Arc<AtomicBool>,
@@ -74,6 +76,7 @@ impl Host {
     /// A host for one call with the grants of its handler; what the guest writes to its standard streams ends in `out`
     /// and `err`.
     pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, out: &Tail, err: &Tail) -> Self {
+        let occasion = Arc::new(occasion);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(out.clone()).stderr(err.clone()).max_random_size(limits::RANDOM_BYTES);
         let mut table = ResourceTable::new();
@@ -85,12 +88,13 @@ impl Host {
             wasi: wasi.build(),
             table,
             http,
-            outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), Arc::new(occasion)),
+            outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), occasion.clone()),
             calls,
             limits: Limits::new(budget.memory),
             grants,
             effects: Vec::new(),
             effect_bytes: 0,
+            occasion,
             logs: logging::Log::default(),
             computing: Arc::default(),
         }

@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod handler;
 mod nats_server;
+mod outbox;
 mod output;
 mod progress;
 mod quarantine;
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Events(command) => events::run(&globals, command).await,
             Command::Dlq(command) => dlq::run(&globals, command).await,
             Command::Handler(command) => handler::run(&globals, command).await,
+            Command::Outbox(command) => outbox::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
             Command::Sim(command) => return sim::run(&globals, command).await,
