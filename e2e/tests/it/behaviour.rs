@@ -10,6 +10,7 @@ mod order;
 mod outgoing;
 mod redrive;
 mod site;
+mod slack;
 mod swap;
 mod trimming;
 mod wrong_yaml;

@@ -38,6 +38,7 @@ mod event;
 mod export;
 mod logger;
 mod outcome;
+pub mod secrets;
 pub mod webhook;
 
 pub use bindings::roomwire::plugin::event_types::{Event, Failure, Outcome};
