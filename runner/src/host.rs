@@ -27,6 +27,7 @@ pub(crate) use self::livekit::Api;
 pub(crate) use calls::{Calls, Lease};
 pub(crate) use client::{Client, Tls};
 pub(crate) use effects::Pending;
+pub(crate) use keyvalue::{Access, Grant, Uncommitted};
 pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
 pub(crate) use logging::{Level, LogLine, Rate};
 pub(crate) use mask::Mask;
@@ -52,6 +53,8 @@ pub(crate) struct Budget {
     pub(crate) timeout: Duration,
     /// For how long the event is this runner's.
     pub(crate) lease: Lease,
+    /// Where its keys are; none where there are none to be had.
+    pub(crate) keys: Option<Access>,
 }
 
 /// The data of one guest's store.
@@ -65,6 +68,7 @@ pub(crate) struct Host {
     pub(crate) grants: Arc<Grants>,
     pub(crate) effects: Vec<Pending>,
     effect_bytes: usize,
+    pub(crate) keyvalue: keyvalue::Session,
     pub(crate) logs: logging::Log,
     /// The guest stopped to let others compute, and not to wait for the host.
     pub(crate) computing: Arc<AtomicBool>,
@@ -91,6 +95,7 @@ impl Host {
             grants,
             effects: Vec::new(),
             effect_bytes: 0,
+            keyvalue: keyvalue::Session::new(budget.keys),
             logs: logging::Log::default(),
             computing: Arc::default(),
         }
