@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanes::Outcome;
-use store::{Effect, Report};
+use store::{Effect, Keyvalue, Report};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::Plugin;
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::engine::Engine;
-use crate::host::{Budget, Host, HostLimit, Lease, LogLine, Occasion, Tail};
+use crate::host::{Access, Budget, Host, HostLimit, Lease, LogLine, Occasion, Tail};
 use crate::plugin::{Generation, Grants};
 use judge::{Judgement, judge};
 
@@ -36,11 +36,18 @@ enum Broken {
     NoInstance(wasmtime::Error),
 }
 
-/// Calls the plugin's `handle` with an event, which is this runner's for as long as `lease` says.
-pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit::Event, lease: Lease) -> Finished {
+/// Calls the plugin's `handle` with an event, which is this runner's for as long as `lease` says, and whose keys are
+/// where `keys` says.
+pub(crate) async fn handle(
+    engine: &Engine,
+    generation: &Generation,
+    event: wit::Event,
+    lease: Lease,
+    keys: Option<Access>,
+) -> Finished {
     let (started, started_at) = (Instant::now(), unix_ms());
     let occasion = occasion(&event);
-    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, lease).await;
+    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, (lease, keys)).await;
     let result = call.handle(generation, event).await;
     let Judgement { outcome, name, error, backtrace } = judge(result, call.store.data());
     let grants = &generation.grants;
@@ -50,6 +57,7 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
         .extend(host.calls.take_notes().into_iter().map(|note| LogLine::of_host(grants.mask.apply(&note).into())));
     let settled = matches!(outcome, Outcome::Done | Outcome::Skipped);
     let effects = if settled { std::mem::take(&mut host.effects) } else { Vec::new() };
+    let keyvalue = if settled { host.keyvalue.take() } else { Keyvalue::default() };
     let report = Report {
         started_at,
         duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -64,6 +72,7 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
             .into_iter()
             .map(|effect| Effect { to: effect.to, headers: effect.headers, body: effect.body.into() })
             .collect(),
+        keyvalue,
     };
     Finished { outcome, report, logs: thinned(logs.lines, grants) }
 }
@@ -92,7 +101,7 @@ fn occasion(event: &wit::Event) -> Occasion {
 /// What the plugin said, or how it broke.
 pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<(), String> {
     let grants = Arc::new(generation.grants.of_check());
-    let mut call = Call::new(engine, generation, grants, Occasion::default(), Lease::default()).await;
+    let mut call = Call::new(engine, generation, grants, Occasion::default(), (Lease::default(), None)).await;
     let result = call.check(generation).await;
     let stderr = call.err.text(&call.store.data().grants.mask);
     match result {
@@ -123,12 +132,12 @@ impl Call {
         generation: &Generation,
         grants: Arc<Grants>,
         occasion: Occasion,
-        lease: Lease,
+        (lease, keys): (Lease, Option<Access>),
     ) -> Self {
         // The semaphore is never closed.
         let permit = engine.permits.clone().acquire_owned().await.ok();
         let (out, err) = (Tail::new("stdout"), Tail::new("stderr"));
-        let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease };
+        let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease, keys };
         let mut store = Store::new(&engine.wasm, Host::new(grants, occasion, budget, &out, &err));
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(1);

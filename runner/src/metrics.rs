@@ -64,6 +64,7 @@ impl Outgoing {
 #[derive(Clone)]
 pub(crate) struct Metrics {
     invocations: Family<OfOutcome, Counter>,
+    conflicts: Family<OfHandler, Counter>,
     duration: Family<OfHandler, Histogram, fn() -> Histogram>,
     waiting: Family<OfHandler, Gauge>,
     waiting_bound: Family<OfHandler, Gauge>,
@@ -99,6 +100,7 @@ impl Metrics {
     pub(crate) fn register(metrics: &service::admin::Metrics) -> Self {
         let this = Self {
             invocations: Family::default(),
+            conflicts: Family::default(),
             duration: Family::new_with_constructor(durations),
             waiting: Family::default(),
             waiting_bound: Family::default(),
@@ -128,6 +130,11 @@ impl Metrics {
         metrics.register(|registry| {
             let runner = registry.sub_registry_with_prefix("runner");
             runner.register("invocations", "Attempts by how they ended", this.invocations.clone());
+            runner.register(
+                "commit_conflicts",
+                "Invocations that the store refused, as keys that they had read were changed meanwhile; they run again",
+                this.conflicts.clone(),
+            );
             runner.register("invocation_duration_seconds", "Time of one attempt", this.duration.clone());
             runner.register("events_waiting", "Events in memory that are not settled", this.waiting.clone());
             for (name, help, family) in [
@@ -202,6 +209,13 @@ impl Metrics {
         self.invocations.get_or_create(&labels).inc();
         let seconds = std::time::Duration::from_micros(report.duration_us).as_secs_f64();
         self.duration.get_or_create(&of(handler)).observe(seconds);
+    }
+
+    /// The store has refused so many invocations because of what they had read.
+    pub(crate) fn in_vain(&self, handler: &HandlerName, invocations: usize) {
+        if invocations > 0 {
+            self.conflicts.get_or_create(&of(handler.as_str())).inc_by(invocations as u64);
+        }
     }
 
     /// What a handler has in hand, what it may have, and how it stands at its gate.

@@ -3,6 +3,7 @@
 mod claim;
 mod connect;
 mod fleet;
+mod keyvalue;
 mod ledger;
 mod marks;
 mod names;

@@ -5,6 +5,7 @@ pub(crate) mod claim;
 mod commit;
 mod conflicts;
 pub(crate) mod dead;
+pub(crate) mod keyvalue;
 pub(crate) mod lane;
 pub(crate) mod ledger;
 mod letters;

@@ -431,7 +431,7 @@ impl Store {
         }
     }
 
-    async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
+    pub(crate) async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
         let found = match &self.inner.backend {
             Backend::Sqlite(db) => db.handler(name).await,
             Backend::Postgres(db) => db.handler(name).await,
@@ -439,7 +439,7 @@ impl Store {
         found.map_err(|failure| failed(operation, failure))
     }
 
-    async fn read<T, E: Into<Failure>>(
+    pub(crate) async fn read<T, E: Into<Failure>>(
         &self,
         operation: &'static str,
         ask: Ask,
