@@ -10,6 +10,7 @@ mod failure;
 mod handler;
 mod nats_server;
 mod output;
+mod plugin;
 mod progress;
 mod quarantine;
 mod sim;
@@ -57,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Handler(command) => handler::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
+            Command::Plugin(command) => return plugin::run(&globals, command).await,
             Command::Sim(command) => return sim::run(&globals, command).await,
             Command::NatsServer(_) => Ok(()),
         };

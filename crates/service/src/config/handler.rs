@@ -51,7 +51,7 @@ const KEYS: Keys = Keys {
         "secrets",
         "allow",
     ],
-    later: &["command", "native"],
+    later: &["native"],
 };
 
 /// A handler: a plugin with the events it takes and the rules it runs under.
