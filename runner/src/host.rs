@@ -1,7 +1,8 @@
 //! The invocation lifetime: what one guest sees of the host, and nothing that outlives its call.
 //!
 //! Every import of the world is linked always, because some toolchains keep imports that a guest never uses; what is
-//! not granted is denied when it is called. No files, sockets or environment are given to any guest.
+//! not granted is denied when it is called. No files or sockets are given to any guest, and no environment but the config of a
+//! command's handler.
 
 mod calls;
 pub(crate) mod client;
@@ -21,7 +22,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 pub(crate) use self::livekit::Api;
 pub(crate) use calls::{Calls, Lease};
@@ -32,10 +34,13 @@ pub(crate) use keyvalue::{Access, Grant, Uncommitted};
 pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
 pub(crate) use logging::{Level, LogLine, Rate};
 pub(crate) use mask::Mask;
-pub(crate) use output::{HostLimit, Tail};
+pub(crate) use output::{HostLimit, Stdio};
 
 use crate::bindings;
 use crate::plugin::Grants;
+
+/// What a command sees as its own name.
+const PROGRAM: &str = "handler";
 
 /// What an invocation is for, as far as it is told to others.
 #[derive(Clone, Debug, Default)]
@@ -77,12 +82,16 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// A host for one call with the grants of its handler; what the guest writes to its standard streams ends in `out`
-    /// and `err`.
-    pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, out: &Tail, err: &Tail) -> Self {
+    /// A host for one call with the grants of its handler; what the guest writes to its standard streams ends in
+    /// `stdio`.
+    pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, stdio: &Stdio) -> Self {
         let occasion = Arc::new(occasion);
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(out.clone()).stderr(err.clone()).max_random_size(limits::RANDOM_BYTES);
+        wasi.stdout(stdio.out.clone()).stderr(stdio.err.clone()).max_random_size(limits::RANDOM_BYTES);
+        if let Some(input) = &stdio.input {
+            wasi.stdin(MemoryInputPipe::new(input.clone())).arg(PROGRAM);
+            environment(&mut wasi, &grants);
+        }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let mut http = wasmtime_wasi_http::WasiHttpCtx::new();
@@ -119,6 +128,16 @@ impl wasmtime_wasi_http::WasiHttpView for Host {
 }
 
 impl bindings::roomwire::plugin::event_types::Host for Host {}
+
+/// A command's environment: the handler's config, and its secrets by their names.
+fn environment(wasi: &mut WasiCtxBuilder, grants: &Grants) {
+    for (key, value) in &grants.config {
+        wasi.env(key, value);
+    }
+    for (name, secret) in &grants.secrets {
+        wasi.env(name, secret.expose());
+    }
+}
 
 /// Links every interface that a plugin may import.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {

@@ -1,5 +1,6 @@
 //! One invocation: a fresh store, the call under its limits, and what became of it.
 
+mod command;
 mod judge;
 #[cfg(test)]
 mod tests;
@@ -14,12 +15,13 @@ use lanes::Outcome;
 use store::{Effect, Keyvalue, Report};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::bindings::Plugin;
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::engine::Engine;
-use crate::host::{Access, Budget, Host, HostLimit, Lease, LogLine, Occasion, Tail};
-use crate::plugin::{Generation, Grants};
+use crate::host::{Access, Budget, Host, HostLimit, Lease, LogLine, Occasion, Stdio};
+use crate::plugin::{Entry, Generation, Grants};
 use judge::{Judgement, judge};
 
 /// What an invocation left behind.
@@ -47,7 +49,11 @@ pub(crate) async fn handle(
 ) -> Finished {
     let (started, started_at) = (Instant::now(), unix_ms());
     let occasion = occasion(&event);
-    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, (lease, keys)).await;
+    let stdio = match &generation.entry {
+        Entry::Component(_) => Stdio::of_component(),
+        Entry::Command(_) => Stdio::of_command(command::document(&event)),
+    };
+    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, (lease, keys), stdio).await;
     let result = call.handle(generation, event).await;
     let Judgement { outcome, name, error, backtrace } = judge(result, call.store.data());
     let grants = &generation.grants;
@@ -66,7 +72,7 @@ pub(crate) async fn handle(
         outcome: name.into(),
         error: error.map(|error| grants.mask.apply(&error).into()),
         backtrace: backtrace.map(Into::into),
-        stderr: call.err.text(&grants.mask).map(Into::into),
+        stderr: call.stdio.err.text(&grants.mask).map(Into::into),
         logs: log_text(&logs.lines, logs.dropped).map(Into::into),
         effects: effects
             .into_iter()
@@ -101,9 +107,14 @@ fn occasion(event: &wit::Event) -> Occasion {
 /// What the plugin said, or how it broke.
 pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<(), String> {
     let grants = Arc::new(generation.grants.of_check());
-    let mut call = Call::new(engine, generation, grants, Occasion::default(), (Lease::default(), None)).await;
+    let stdio = match &generation.entry {
+        Entry::Component(_) => Stdio::of_component(),
+        Entry::Command(_) => Stdio::of_command(command::check_document()),
+    };
+    let none = (Lease::default(), None);
+    let mut call = Call::new(engine, generation, grants, Occasion::default(), none, stdio).await;
     let result = call.check(generation).await;
-    let stderr = call.err.text(&call.store.data().grants.mask);
+    let stderr = call.stdio.err.text(&call.store.data().grants.mask);
     match result {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(judge::cut(reason)),
@@ -122,7 +133,7 @@ pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<()
 /// instance.
 struct Call {
     store: Store<Host>,
-    err: Tail,
+    stdio: Stdio,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -133,12 +144,12 @@ impl Call {
         grants: Arc<Grants>,
         occasion: Occasion,
         (lease, keys): (Lease, Option<Access>),
+        stdio: Stdio,
     ) -> Self {
         // The semaphore is never closed.
         let permit = engine.permits.clone().acquire_owned().await.ok();
-        let (out, err) = (Tail::new("stdout"), Tail::new("stderr"));
         let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease, keys };
-        let mut store = Store::new(&engine.wasm, Host::new(grants, occasion, budget, &out, &err));
+        let mut store = Store::new(&engine.wasm, Host::new(grants, occasion, budget, &stdio));
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
@@ -147,7 +158,7 @@ impl Call {
         });
         store.set_hostcall_fuel(crate::host::HOSTCALL_BYTES);
         store.set_max_component_handles(crate::host::HANDLES);
-        Self { store, err, _permit: permit }
+        Self { store, stdio, _permit: permit }
     }
 
     async fn handle(
@@ -155,21 +166,45 @@ impl Call {
         generation: &Generation,
         event: wit::Event,
     ) -> Result<Result<wit::Outcome, wit::Failure>, Broken> {
+        let pre = match &generation.entry {
+            Entry::Component(pre) => pre,
+            Entry::Command(pre) => {
+                let exit = self.run(pre, generation.limits.timeout).await;
+                return command::conclude(self.store.data_mut(), exit, &self.stdio);
+            }
+        };
         let computing = self.store.data().computing.clone();
         let call = async {
-            let plugin = generation.pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
+            let plugin: Plugin = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
             called(plugin.roomwire_plugin_handler().call_handle(&mut self.store, &event).await)
         };
         within(generation.limits.timeout, &computing, call).await
     }
 
     async fn check(&mut self, generation: &Generation) -> Result<Result<(), String>, Broken> {
+        let pre = match &generation.entry {
+            Entry::Component(pre) => pre,
+            Entry::Command(pre) => {
+                let exit = self.run(pre, generation.limits.timeout).await;
+                return command::checked(self.store.data(), exit, &self.stdio);
+            }
+        };
         let computing = self.store.data().computing.clone();
         let call = async {
-            let plugin: Plugin = generation.pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
+            let plugin: Plugin = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
             called(plugin.roomwire_plugin_handler().call_check(&mut self.store).await)
         };
         within(generation.limits.timeout, &computing, call).await
+    }
+
+    /// Runs a command to its end: its exit code.
+    async fn run(&mut self, pre: &CommandPre<Host>, limit: Duration) -> Result<i32, Broken> {
+        let computing = self.store.data().computing.clone();
+        let call = async {
+            let command = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
+            command::code(command.wasi_cli_run().call_run(&mut self.store).await)
+        };
+        within(limit, &computing, call).await
     }
 }
 

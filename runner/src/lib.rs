@@ -24,6 +24,7 @@ mod serve;
 mod shared;
 mod trim;
 pub mod when;
+pub mod workbench;
 
 pub use config::Config;
 pub use control::subject as control_subject;

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
 use store::{Event, Report};
 
 use crate::config::Handler;
@@ -176,17 +177,7 @@ impl Metrics {
             );
             runner.register("parked_events", "Events that wait in the state store", this.parked.clone());
             runner.register("dead_letters", "Dead letters that were not redriven", this.dead.clone());
-            runner.register(
-                "outbox_rows",
-                "Messages and requests that were committed and not sent yet",
-                this.outbox.clone(),
-            );
-            runner.register(
-                "outbox_sent",
-                "Messages that their stream acknowledged, and requests that were answered 2xx",
-                this.sent.clone(),
-            );
-            runner.register("outbox_failures", "Sends that failed or were not answered", this.send_failures.clone());
+            this.register_outbox(runner);
             runner.register("shards", "Shards that this runner owns", this.shards.clone());
             runner.register(
                 "trimmed_events",
@@ -202,6 +193,20 @@ impl Metrics {
             );
         });
         this
+    }
+
+    fn register_outbox(&self, runner: &mut Registry) {
+        runner.register(
+            "outbox_rows",
+            "Messages and requests that were committed and not sent yet",
+            self.outbox.clone(),
+        );
+        runner.register(
+            "outbox_sent",
+            "Messages that their stream acknowledged, and requests that were answered 2xx",
+            self.sent.clone(),
+        );
+        runner.register("outbox_failures", "Sends that failed or were not answered", self.send_failures.clone());
     }
 
     pub(crate) fn invoked(&self, handler: &str, report: &Report) {

@@ -12,6 +12,7 @@ use crate::handler::HandlerCommand;
 use crate::nats_server::LaunchFlags;
 use crate::outbox::OutboxCommand;
 use crate::output::Format;
+use crate::plugin::PluginCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::sim::SimCommand;
 use crate::spool::SpoolCommand;
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     /// List and show refused requests, and store those that are good with today's keys
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Write, look at and try handlers
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Send webhooks as LiveKit does
     #[command(subcommand)]
     Sim(SimCommand),

@@ -11,6 +11,7 @@ mod handler;
 mod nats_server;
 mod outbox;
 mod output;
+mod plugin;
 mod progress;
 mod quarantine;
 mod sim;
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Outbox(command) => outbox::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
+            Command::Plugin(command) => return plugin::run(&globals, command).await,
             Command::Sim(command) => return sim::run(&globals, command).await,
             Command::NatsServer(_) => Ok(()),
         };

@@ -1,5 +1,6 @@
 //! What each kind of guest becomes, on the real engine with real components.
 
+mod commands;
 mod harm;
 mod http;
 mod livekit;

@@ -54,7 +54,7 @@ const KEYS: Keys = Keys {
         "allow",
         "send",
     ],
-    later: &["command", "native"],
+    later: &["native"],
 };
 
 /// A handler: a plugin with the events it takes and the rules it runs under.

@@ -119,7 +119,7 @@ async fn prepared(path: &Path, timeout: Duration, rig: &Rig) -> Arc<Generation> 
 
 fn with_timeout(generation: &Generation, timeout: Duration) -> Arc<Generation> {
     Arc::new(Generation {
-        pre: generation.pre.clone(),
+        entry: generation.entry.clone(),
         digest: generation.digest.clone(),
         grants: generation.grants.clone(),
         limits: CallLimits { timeout, ..generation.limits },
