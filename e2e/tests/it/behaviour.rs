@@ -3,6 +3,7 @@
 mod duplicates;
 mod filters;
 mod isolation;
+mod keys;
 mod letters;
 mod operator;
 mod order;

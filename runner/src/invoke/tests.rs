@@ -2,6 +2,7 @@
 
 mod harm;
 mod http;
+mod keys;
 mod livekit;
 mod rig;
 mod secrets;
