@@ -126,6 +126,7 @@ async fn serve(
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
     beside.spawn(fleet.run(shutdown.clone(), background.clone()));
+    beside.spawn(crate::sweep::run(store.clone(), background.clone()));
     beside.spawn(statistics(store.clone(), metrics.clone(), background.clone()));
     beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
     let (mut serving, mut senders) = (JoinSet::new(), HashMap::new());

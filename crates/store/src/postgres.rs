@@ -263,6 +263,13 @@ impl Postgres {
         stops::note(&mut conn, handler_id, run, stop).await.map_err(failed)
     }
 
+    pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {
+        let operation = "remove keys whose time is over";
+        let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        keyvalue::sweep(&mut conn, limit).await.map_err(failed)
+    }
+
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {
         Ok(self.handler_id(name).await?)
     }

@@ -431,6 +431,18 @@ impl Store {
         }
     }
 
+    /// Removes keys of all handlers whose time is over, at most `limit`, and says how many they were. Until then they only
+    /// count.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn kv_sweep(&self, limit: u32) -> Result<u64, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.sweep_keys(limit).await,
+            Backend::Postgres(db) => db.sweep_keys(limit).await,
+        }
+    }
+
     pub(crate) async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
         let found = match &self.inner.backend {
             Backend::Sqlite(db) => db.handler(name).await,

@@ -4,6 +4,7 @@ mod duplicates;
 mod filters;
 mod forward;
 mod isolation;
+mod keys;
 mod letters;
 mod operator;
 mod order;

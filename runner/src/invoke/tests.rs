@@ -3,6 +3,7 @@
 mod commands;
 mod harm;
 mod http;
+mod keys;
 mod livekit;
 mod rig;
 mod secrets;

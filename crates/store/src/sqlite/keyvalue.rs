@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use lanes::Conflict;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Bind as _, fetch, sheet::JsonSheet};
+use super::{
+    Bind as _, fetch,
+    sheet::JsonSheet,
+    writer::{Desk, Verdict, Work},
+};
 use crate::{
     Row,
+    error::Failure,
     keyvalue::{Current, ask_changes, ask_get, changes, found, in_vain},
     scope::Scope,
 };
@@ -110,4 +115,37 @@ pub(crate) async fn conflicts(
         }
     }
     Ok(in_vain(rows, current))
+}
+
+/// The work of removing keys whose time is over.
+pub(crate) struct Sweeps {
+    pub(crate) limit: u32,
+}
+
+impl Work for Sweeps {
+    type Output = u64;
+    const OPERATION: &'static str = "remove keys whose time is over";
+
+    async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<u64>, Failure> {
+        // Both statements find the same keys: nothing comes between them.
+        const COUNT: &str = "
+            with over as materialized (
+                select handler_id, run, bucket, length(cast(key as blob)) + length(value) as size from keyvalue
+                where expires_at <= ?1 order by expires_at, handler_id, run, bucket, space, key limit ?2
+            )
+            insert into buckets (handler_id, run, bucket, shard, version, changes, keys, bytes)
+            select handler_id, run, bucket, -1, 1, 1, -count(*), -sum(size) from over where true
+            group by handler_id, run, bucket
+            on conflict (handler_id, run, bucket, shard) do update
+            set version = version + 1, changes = changes + 1, keys = keys + excluded.keys, bytes = bytes + excluded.bytes";
+        const REMOVE: &str = "
+            delete from keyvalue where (handler_id, run, bucket, space, key) in (
+                select handler_id, run, bucket, space, key from keyvalue
+                where expires_at <= ?1 order by expires_at, handler_id, run, bucket, space, key limit ?2
+            )";
+        let (now, limit) = (desk.now.cast_signed(), i64::from(self.limit));
+        sqlx::query(COUNT).bind(now).bind(limit).execute(&mut desk.conn).await?;
+        let removed = sqlx::query(REMOVE).bind(now).bind(limit).execute(&mut desk.conn).await?;
+        Ok(Verdict::Keep(removed.rows_affected()))
+    }
 }

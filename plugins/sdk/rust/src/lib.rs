@@ -36,6 +36,7 @@ pub mod config;
 pub mod effects;
 mod event;
 mod export;
+pub mod keyvalue;
 mod logger;
 mod outcome;
 pub mod secrets;

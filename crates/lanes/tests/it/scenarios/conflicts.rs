@@ -132,7 +132,9 @@ fn an_event_that_is_given_up_after_conflicts_holds_its_lane() {
     desk.reply(changed(&[1]));
     let commit = desk.reply(CommitReply::Done);
     assert_eq!((rows(&commit), commit.lanes.clone()), (vec![(1, "dead")], vec![held("a")]));
-    desk.commit_all();
+    desk.finish(2, Outcome::Done);
+    let commits = desk.commit_all();
+    assert_eq!(rows(&commits[0]), [(2, "parked")], "what it brings was in vain, and it waits for the operator");
     assert!(desk.take_started().is_empty());
 }
 
