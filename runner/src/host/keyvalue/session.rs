@@ -66,6 +66,8 @@ pub(crate) struct Session {
     changed: BTreeMap<Spot, Change>,
     listed: BTreeMap<Bucket, i64>,
     usage: HashMap<Bucket, Usage>,
+    /// How long values are that were not read.
+    weighed: HashMap<Spot, Option<usize>>,
     read_bytes: usize,
     written_bytes: usize,
     waits: bool,
@@ -238,17 +240,16 @@ impl Session {
             self.usage.insert(grant.bucket.clone(), usage);
             usage
         };
-        let mut growth = self.growth(&grant.bucket, spot, len);
         let fits = |(keys, bytes): (i64, i64)| {
             (keys <= 0 || usage.keys.saturating_add_signed(keys) <= grant.max_keys)
                 && (bytes <= 0 || usage.bytes.saturating_add_signed(bytes) <= grant.max_bytes)
         };
-        if !fits(growth) && !self.seen.contains_key(spot) {
-            // It may stand there already, and then only takes the place of what does.
-            let old = self.look(spot).await?.value.map_or((0, 0), |value| (1, signed(spot.key.len() + value.len())));
-            growth = (growth.0 - old.0, growth.1 - old.1);
+        if fits(self.growth(&grant.bucket, spot, len)) {
+            return Ok(());
         }
-        if fits(growth) {
+        // What is changed may stand there already, and then gives its room back.
+        self.weigh(&grant.bucket, spot).await?;
+        if fits(self.growth(&grant.bucket, spot, len)) {
             return Ok(());
         }
         let (name, max_keys, max_bytes) = (&grant.bucket.name, grant.max_keys, grant.max_bytes);
@@ -258,10 +259,24 @@ impl Session {
         )))
     }
 
+    /// Looks how long the values are of keys that are to be changed and were not read. That is not to have read them.
+    async fn weigh(&mut self, bucket: &Bucket, spot: &Spot) -> Result<(), Trouble> {
+        let spots = self.changed.keys().filter(|other| other.bucket == *bucket).chain([spot]);
+        let spots = spots.filter(|spot| !self.seen.contains_key(spot) && !self.weighed.contains_key(spot));
+        for spot in spots.cloned().collect::<Vec<Spot>>() {
+            let len = self.look(&spot).await?.value.map(|value| value.len());
+            self.weighed.insert(spot, len);
+        }
+        Ok(())
+    }
+
     /// Keys and bytes that a bucket gains by what this invocation changes of it, with a value of this length in one spot.
     fn growth(&self, bucket: &Bucket, spot: &Spot, len: usize) -> (i64, i64) {
         let size = |spot: &Spot, len: Option<usize>| len.map_or((0, 0), |len| (1, signed(spot.key.len() + len)));
-        let before = |spot: &Spot| size(spot, self.seen.get(spot).and_then(|seen| Some(seen.value.as_ref()?.len())));
+        let before = |spot: &Spot| match self.seen.get(spot) {
+            Some(seen) => size(spot, seen.value.as_ref().map(Bytes::len)),
+            None => size(spot, self.weighed.get(spot).copied().flatten()),
+        };
         let others = self.changed.iter().filter(|(other, _)| other.bucket == *bucket && *other != spot);
         let others = others.map(|(other, change)| (other, change.value.as_ref().map(Bytes::len)));
         others.chain([(spot, Some(len))]).fold((0, 0), |(keys, bytes), (spot, len)| {

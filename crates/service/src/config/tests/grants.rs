@@ -1,5 +1,8 @@
 //! What handlers are granted outside of themselves: hosts, networks, LiveKit's API, secrets.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use super::*;
 
 fn allowed(line: &str) -> Allow {
@@ -148,4 +151,43 @@ fn a_handler_can_ask_only_for_secrets_that_there_are() {
     assert!(error.contains("add it at the top of the file: `secrets: { API_KEY: ${API_KEY} }`"), "{error}");
     assert!(refused("secrets: { \"a b\": x }\n").contains("`a b` cannot be the name of a secret"));
     assert!(refused("secrets: [A]\n").contains("`secrets` is a list, not a map"));
+}
+
+#[test]
+fn buckets_are_names_or_say_what_is_not_as_with_others() {
+    let allow = allowed(
+        "allow: { keyvalue: [usage, { name: totals, scope: shared, ttl: 30d, max_keys: 9, max_bytes: 1MiB, max_key: 8, \
+         max_value: 1KiB }] }",
+    );
+    let totals = BucketConfig {
+        name: "totals".to_owned(),
+        scope: KeyScope::Shared,
+        ttl: Some(Duration::from_hours(30 * 24)),
+        max_keys: NonZeroU32::new(9).unwrap(),
+        max_bytes: 1 << 20,
+        max_key: NonZeroU32::new(8).unwrap(),
+        max_value: 1 << 10,
+    };
+    assert_eq!(allow.keyvalue, [BucketConfig::named("usage"), totals]);
+    let usage = &allow.keyvalue[0];
+    assert_eq!((usage.scope, usage.max_keys.get(), usage.max_value), (KeyScope::Private, 100_000, 64 << 10));
+}
+
+#[test]
+fn a_bucket_that_cannot_be_meant_is_refused_with_what_to_write() {
+    for (line, words) in [
+        (
+            "allow: { keyvalue: [us/age] }",
+            "`keyvalue` holds a bucket that is named `us/age`\n  write up to 64 of letters, digits, `-`, `_` and `.`, such as \
+             `usage`",
+        ),
+        ("allow: { keyvalue: [{ scope: shared }] }", "`name` is missing\n  write it as `name: usage`"),
+        ("allow: { keyvalue: [a, { name: a }] }", "`keyvalue` grants the bucket `a` twice"),
+        ("allow: { keyvalue: [{ name: a, scop: shared }] }", "unknown key `scop`\n  did you mean `scope`?"),
+        ("allow: { keyvalue: [{ name: a, scope: all }] }", "`private`"),
+        ("allow: { keyvalue: [{ name: a, max_value: 1GiB }] }", "`max_value`"),
+    ] {
+        let error = refused(&handler(line));
+        assert!(error.contains(words), "{line}: {error}");
+    }
 }
