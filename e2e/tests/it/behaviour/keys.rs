@@ -7,6 +7,7 @@ use super::site::{Site, Sums, WINDOW};
 use crate::rig::handler;
 
 /// A handler that does this with keys and publishes what came of it; `more` is laid over its config.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the bucket in place")]
 fn keeper(plan: &str, bucket: Value, more: Value) -> Result<Value> {
     let mut config = json!({ "publish_to": "out.keys", "default": format!("keys:{plan}") });
     if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {

@@ -10,6 +10,7 @@ use super::{Fleet, SHARDS, rooms, wait_spread};
 use crate::rig::{LONG, OUT, event_id, handler, ids};
 
 /// A handler that adds one to a key for each event, and publishes what the key holds then.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the bucket in place")]
 fn counter(name: &str, plan: &str, bucket: Value) -> Result<Value> {
     let config = json!({ "publish_to": format!("out.{name}"), "default": format!("keys:{plan}") });
     let allow = json!({ "publish": ["out.>"], "keyvalue": [bucket] });
