@@ -23,19 +23,20 @@ use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 pub(crate) use self::livekit::Api;
 pub(crate) use calls::{Calls, Lease};
-pub(crate) use client::{Client, Tls};
+pub(crate) use client::{Client, Incoming, Limits as Deadlines, SendError, Target, Tls};
 pub(crate) use effects::Pending;
+pub(crate) use http::IDEMPOTENCY_KEY;
 pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
 pub(crate) use logging::{Level, LogLine, Rate};
 pub(crate) use mask::Mask;
 pub(crate) use output::{HostLimit, Stdio};
 
 use crate::bindings;
-use crate::plugin::Grants;
+use crate::plugin::{EXIT, EXIT_WITH_CODE, Grants};
 
 /// What a command sees as its own name.
 const PROGRAM: &str = "handler";
@@ -70,6 +71,7 @@ pub(crate) struct Host {
     pub(crate) grants: Arc<Grants>,
     pub(crate) effects: Vec<Pending>,
     effect_bytes: usize,
+    occasion: Arc<Occasion>,
     pub(crate) logs: logging::Log,
     /// The guest stopped to let others compute, and not to wait for the host.
     pub(crate) computing: Arc<AtomicBool>,
@@ -79,6 +81,7 @@ impl Host {
     /// A host for one call with the grants of its handler; what the guest writes to its standard streams ends in
     /// `stdio`.
     pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, stdio: &Stdio) -> Self {
+        let occasion = Arc::new(occasion);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.out.clone()).stderr(stdio.err.clone()).max_random_size(limits::RANDOM_BYTES);
         if let Some(input) = &stdio.input {
@@ -94,12 +97,13 @@ impl Host {
             wasi: wasi.build(),
             table,
             http,
-            outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), Arc::new(occasion)),
+            outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), occasion.clone()),
             calls,
             limits: Limits::new(budget.memory),
             grants,
             effects: Vec::new(),
             effect_bytes: 0,
+            occasion,
             logs: logging::Log::default(),
             computing: Arc::default(),
         }
@@ -135,6 +139,9 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    linker.instance(EXIT)?.func_wrap(EXIT_WITH_CODE, |_, (code,): (u32,)| -> wasmtime::Result<()> {
+        Err(I32Exit(i32::try_from(code).unwrap_or(i32::MAX)).into())
+    })?;
     bindings::wasi::logging::logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
     bindings::wasi::config::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
     bindings::wasi::keyvalue::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;

@@ -68,7 +68,7 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
         logs: log_text(&logs.lines, logs.dropped).map(Into::into),
         effects: effects
             .into_iter()
-            .map(|effect| Effect { subject: effect.subject, headers: effect.headers, body: effect.body.into() })
+            .map(|effect| Effect { to: effect.to, headers: effect.headers, body: effect.body.into() })
             .collect(),
     };
     Finished { outcome, report, logs: thinned(logs.lines, grants) }

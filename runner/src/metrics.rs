@@ -169,8 +169,16 @@ impl Metrics {
             );
             runner.register("parked_events", "Events that wait in the state store", this.parked.clone());
             runner.register("dead_letters", "Dead letters that were not redriven", this.dead.clone());
-            runner.register("outbox_rows", "Messages that were committed and not sent yet", this.outbox.clone());
-            runner.register("outbox_sent", "Messages that their stream acknowledged", this.sent.clone());
+            runner.register(
+                "outbox_rows",
+                "Messages and requests that were committed and not sent yet",
+                this.outbox.clone(),
+            );
+            runner.register(
+                "outbox_sent",
+                "Messages that their stream acknowledged, and requests that were answered 2xx",
+                this.sent.clone(),
+            );
             runner.register("outbox_failures", "Sends that failed or were not answered", this.send_failures.clone());
             runner.register("shards", "Shards that this runner owns", this.shards.clone());
             runner.register(

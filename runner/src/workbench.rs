@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::plugin::activate::{ActivateError, Activator, Compiled};
 use crate::plugin::{Contract, Generation, Granter, GranterError};
 
+pub use store::Destination;
 pub use trial::{Trial, TrialError};
 
 /// Bytes that a message may have: what NATS takes unless it is told otherwise, less the room for headers.
@@ -145,11 +146,11 @@ pub struct Line {
     pub message: String,
 }
 
-/// A message that would have been published.
+/// A message or request that would have left after the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
+pub struct Effect {
     /// Where to.
-    pub subject: String,
+    pub to: Destination,
     /// Its headers, in order.
     pub headers: Vec<(String, String)>,
     /// Its content.
@@ -171,8 +172,8 @@ pub struct Run {
     pub stderr: Option<String>,
     /// What it logged.
     pub logs: Vec<Line>,
-    /// What it published; nothing unless it is settled.
-    pub published: Vec<Published>,
+    /// What it published and sent; nothing unless it is settled.
+    pub effects: Vec<Effect>,
     /// From the making of the instance to its end.
     pub duration: Duration,
     /// The most memory that it had, in bytes.
@@ -210,8 +211,8 @@ fn run(finished: Finished) -> Run {
     let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
     let logs =
         logs.into_iter().map(|line| Line { level: word(line.level), context: line.context, message: line.message });
-    let published = report.effects.iter().map(|effect| Published {
-        subject: effect.subject.clone(),
+    let effects = report.effects.iter().map(|effect| Effect {
+        to: effect.to.clone(),
         headers: effect.headers.clone(),
         data: effect.body.to_vec(),
     });
@@ -222,7 +223,7 @@ fn run(finished: Finished) -> Run {
         backtrace: text(&report.backtrace),
         stderr: text(&report.stderr),
         logs: logs.collect(),
-        published: published.collect(),
+        effects: effects.collect(),
         duration: Duration::from_micros(report.duration_us),
         peak_memory: report.peak_memory,
     }

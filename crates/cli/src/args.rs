@@ -10,6 +10,7 @@ use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
 use crate::handler::HandlerCommand;
 use crate::nats_server::LaunchFlags;
+use crate::outbox::OutboxCommand;
 use crate::output::Format;
 use crate::plugin::PluginCommand;
 use crate::quarantine::QuarantineCommand;
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     /// List, pause and resume handlers
     #[command(subcommand)]
     Handler(HandlerCommand),
+    /// List what was committed and waits to be sent, and decide about what does not go out by itself
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Look into a receiver's spool, or empty it when its receiver is gone
     #[command(subcommand)]
     Spool(SpoolCommand),

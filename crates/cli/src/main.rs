@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod handler;
 mod nats_server;
+mod outbox;
 mod output;
 mod plugin;
 mod progress;
@@ -56,6 +57,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Events(command) => events::run(&globals, command).await,
             Command::Dlq(command) => dlq::run(&globals, command).await,
             Command::Handler(command) => handler::run(&globals, command).await,
+            Command::Outbox(command) => outbox::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
             Command::Plugin(command) => return plugin::run(&globals, command).await,

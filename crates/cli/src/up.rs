@@ -69,7 +69,7 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     // Checked before anything is started, and made again below when the address of NATS is known.
     runner_config(&config, &state)?;
     let data = DataFolder::open(&globals.data)?;
-    let listeners = Listeners::open(&flags, &config).await?;
+    let listeners = Listeners::open(&flags, &config)?;
     if let Some(path) = &flags.ready_file {
         forget(path)?;
     }
@@ -113,7 +113,7 @@ fn runner_config(config: &Config, state: &str) -> Result<runner::Config, ConfigE
 }
 
 impl Listeners {
-    async fn open(flags: &UpFlags, config: &Config) -> Result<Self, listen::BindError> {
+    fn open(flags: &UpFlags, config: &Config) -> Result<Self, listen::BindError> {
         let webhooks = flags.listen.unwrap_or(config.receiver.listen);
         let admin = flags.admin.unwrap_or(config.admin.listen);
         Ok(Self {

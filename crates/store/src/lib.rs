@@ -37,14 +37,14 @@ mod suspects;
 
 pub use books::{BooksRow, Counts};
 pub use claim::{Claim, Claiming, StreamIdentity};
-pub use content::{Commit, Effect, Event, LIVE, Report, Row};
+pub use content::{Commit, Destination, Effect, Event, LIVE, Report, Row};
 pub use dead::cause_word;
 pub use error::{Error, OpenError};
 pub use feed::{RW_ATTEMPTS, RW_CAUSE, RW_DIED_AT, RW_ERROR, RW_FIRST_ATTEMPT_AT, RW_HANDLER, RW_PLUGIN_DIGEST};
 pub use fleet::{Fleet, Member};
 pub use lease::Hold;
 pub use letters::{AttemptRow, DeadEvent, DeadFilter, DeadLetter, DeadSummary};
-pub use outbox::{OutboxRow, Sending, Sent};
+pub use outbox::{OutboxRow, OutboxSummary, RequestHead, RequestRow, Sending, Sent};
 pub use outcomes::OutcomeRow;
 pub use postgres::{BEAT, Marked, TTL};
 pub use scope::Owner;

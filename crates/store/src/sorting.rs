@@ -122,9 +122,11 @@ impl<S: Sheet> Sheets<S> {
         let Sorting { scope, row, .. } = *sorting;
         for (index, effect) in report.effects.iter().enumerate() {
             let msg_id = effect_id(scope, &row.identity.project, &row.identity.id, index);
+            let request = effect.to.request();
             let message = outbox::Message {
                 key: &row.event.key,
-                subject: &effect.subject,
+                target: effect.to.target(),
+                request: request.as_deref(),
                 msg_id: &msg_id,
                 headers: &effect.headers,
                 body: &effect.body,
@@ -154,7 +156,8 @@ impl<S: Sheet> Sheets<S> {
         if let Some(notice) = death.notice() {
             let message = outbox::Message {
                 key: &row.event.key,
-                subject: &notice.subject,
+                target: &notice.subject,
+                request: None,
                 msg_id: &notice.msg_id,
                 headers: &notice.headers,
                 body: &row.event.body,

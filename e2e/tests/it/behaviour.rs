@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod filters;
+mod forward;
 mod isolation;
 mod letters;
 mod operator;

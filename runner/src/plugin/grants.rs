@@ -30,6 +30,8 @@ pub(crate) struct Grants {
     pub(crate) livekit: Option<Arc<Api>>,
     /// Thins the handler's lines in the runner's log.
     pub(crate) logs: Arc<Rate>,
+    /// The key that signs the requests it leaves behind, with its secret: `send.sign`.
+    pub(crate) sign: Option<Arc<(String, Secret)>>,
     /// Counts its outgoing requests.
     pub(crate) outgoing: Outgoing,
 }
@@ -50,12 +52,17 @@ pub enum GranterError {
     /// The key that signs calls of LiveKit's API.
     #[error("failed to read the key that signs calls of LiveKit's API")]
     Key(#[source] KeysError),
+    /// The key that signs what a handler leaves behind.
+    #[error("failed to read the key that signs requests: `send.sign`")]
+    Sign(#[source] KeysError),
 }
 
 /// Makes the grants of all handlers of a runner.
 pub(crate) struct Granter {
     secrets: BTreeMap<String, SecretText>,
     livekit: Option<(String, (String, Secret))>,
+    /// The keys of `send.sign`.
+    signing: BTreeMap<String, Secret>,
     tls: Tls,
     metrics: Metrics,
     max_message: usize,
@@ -78,7 +85,13 @@ impl Granter {
             }
             _ => None,
         };
-        Ok(Self { secrets, livekit, tls: Tls::default(), metrics, max_message })
+        let mut signing = BTreeMap::new();
+        for name in config.handlers.iter().filter_map(|handler| handler.send.sign.as_ref()) {
+            if let Some(secret) = config.livekit.resolve_named(name, env).map_err(GranterError::Sign)? {
+                signing.insert(name.clone(), secret);
+            }
+        }
+        Ok(Self { secrets, livekit, signing, tls: Tls::default(), metrics, max_message })
     }
 
     /// The grants of one handler.
@@ -98,6 +111,11 @@ impl Granter {
             secrets,
             livekit,
             logs: Arc::default(),
+            sign: handler
+                .send
+                .sign
+                .as_ref()
+                .and_then(|name| Some(Arc::new((name.clone(), self.signing.get(name)?.clone())))),
             outgoing: self.metrics.outgoing(&handler.name),
         }
     }

@@ -16,11 +16,11 @@ use crate::output::{self, Format, Table};
 const NEXT_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(format: Format, shards: &[Shard], filter: &Filter, limit: usize) -> anyhow::Result<()> {
-    let mut rows = Vec::new();
+    let mut streams = Vec::new();
     for shard in shards {
-        rows.extend(newest(shard, filter, limit).await?);
+        streams.push(newest(shard, filter, limit).await?);
     }
-    rows.sort_by_key(|row| (row.received_at_ms, row.shard, row.seq));
+    let mut rows = merged(streams, |row| row.received_at_ms);
     let rows = rows.split_off(rows.len().saturating_sub(limit));
     if format == Format::Json {
         return Ok(rows.iter().try_for_each(output::json)?);
@@ -33,6 +33,23 @@ pub(super) async fn run(format: Format, shards: &[Shard], filter: &Filter, limit
         table.row(row.cells());
     }
     Ok(table.write()?)
+}
+
+/// Streams as one list, by time as far as their own order allows. That order is the one in which handlers get the events
+/// of a room, so it stands: of two requests that come at once, or when the clock is put back, the one that is stored first
+/// may say the later time. What follows such an event in its stream is put after it.
+fn merged<T>(streams: Vec<VecDeque<T>>, at: impl Fn(&T) -> u64) -> Vec<T> {
+    let mut all = Vec::new();
+    for stream in streams {
+        let mut latest = 0;
+        for item in stream {
+            latest = at(&item).max(latest);
+            all.push((latest, item));
+        }
+    }
+    // It is stable: what has the same time stays in the order of its stream.
+    all.sort_by_key(|(latest, _)| *latest);
+    all.into_iter().map(|(_, item)| item).collect()
 }
 
 /// The newest events of a shard that the filter takes.
@@ -64,4 +81,29 @@ async fn newest(shard: &Shard, filter: &Filter, limit: usize) -> anyhow::Result<
         }
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_by_time_and_no_event_stands_before_one_that_is_before_it_in_its_stream() {
+        type Stream = &'static [(u64, &'static str)];
+        let cases: [(&[Stream], &[&str]); 6] = [
+            (&[], &[]),
+            (&[&[(1, "a"), (5, "b")], &[(2, "c"), (9, "d")]], &["a", "c", "b", "d"]),
+            (&[&[(7, "a"), (7, "b")], &[(7, "c")]], &["a", "b", "c"]),
+            // `b` was received first, and `a` was stored first.
+            (&[&[(5, "a"), (4, "b"), (6, "c")]], &["a", "b", "c"]),
+            (&[&[(5, "a"), (4, "b"), (8, "c")], &[(4, "d"), (6, "e")]], &["d", "a", "b", "e", "c"]),
+            // An outage ends: what waited in the spool is stored after what came later.
+            (&[&[(50, "a"), (10, "b"), (11, "c")], &[(20, "d"), (51, "e")]], &["d", "a", "b", "c", "e"]),
+        ];
+        for (streams, expected) in cases {
+            let queues = streams.iter().map(|stream| stream.iter().copied().collect()).collect();
+            let names: Vec<&str> = merged(queues, |(at, _)| *at).into_iter().map(|(_, name)| name).collect();
+            assert_eq!(names, expected, "{streams:?}");
+        }
+    }
 }

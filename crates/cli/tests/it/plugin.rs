@@ -51,7 +51,11 @@ fn run_shows_what_one_event_would_set_off() {
     let [run] = called.json().try_into().unwrap();
     assert_eq!((&run["outcome"], &run["publish"][0]["subject"]), (&json!("done"), &json!("meetings.r1.room_started")));
     let text = place.call(&arguments);
-    assert!(text.stdout.contains("done in ") && text.stdout.contains("publish  meetings.r1.participant_joined"), "{}", text.stdout);
+    assert!(
+        text.stdout.contains("done in ") && text.stdout.contains("publish  meetings.r1.participant_joined"),
+        "{}",
+        text.stdout
+    );
 }
 
 #[test]
@@ -68,7 +72,11 @@ fn run_takes_a_file_as_the_event_and_a_handler_with_its_grants_from_the_configur
     );
     let arguments = ["plugin", "run", "--handler", "meetings", "--event", "event.json"];
     let denied = place.call(&arguments);
-    assert!(denied.code == 1 && denied.stdout.contains("`elsewhere.room_finished` is not granted"), "{}", denied.stdout);
+    assert!(
+        denied.code == 1 && denied.stdout.contains("`elsewhere.room_finished` is not granted"),
+        "{}",
+        denied.stdout
+    );
     let granted = place.call(&[&arguments[..], &["--set", "subject=meetings.{kind}"]].concat());
     assert!(granted.code == 0 && granted.stdout.contains("publish  meetings.room_finished"), "{}", granted.stdout);
     let unknown = place.call(&["plugin", "run", "--handler", "meter"]);
@@ -105,7 +113,11 @@ fn test_compares_with_what_is_expected_and_writes_it_with_update() {
     assert!(second.code == 0 && second.stdout.ends_with("1 passed, 0 failed\n"), "{}", second.stdout);
     place.write("tests/ends.json", &serde_json::to_string(&written).unwrap().replace("\"not mine\"", "\"other\""));
     let third = call(&[]);
-    assert!(third.code == 1 && third.stdout.contains("error: expected \"other\", got \"not mine\""), "{}", third.stdout);
+    assert!(
+        third.code == 1 && third.stdout.contains("error: expected \"other\", got \"not mine\""),
+        "{}",
+        third.stdout
+    );
     assert_eq!(call(&["--tests", "nowhere"]).code, 64);
 }
 

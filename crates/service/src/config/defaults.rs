@@ -84,6 +84,8 @@ pub const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 pub const CONCURRENCY: NonZeroU32 = NonZeroU32::MIN.saturating_add(31);
 /// `handlers[].timeout`.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// `handlers[].send.timeout`: as long as LiveKit waits for an answer to a webhook.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// `handlers[].memory`.
 pub const MEMORY: u64 = 64 * MIB;
 /// `handlers[].retry.for`.

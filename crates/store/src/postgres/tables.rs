@@ -338,10 +338,18 @@ pub(crate) static REDRIVEN: Table = Table {
 pub(crate) static OUTBOX: Table = Table {
     shape: Shape {
         name: "posted",
-        columns: &[("n", Int), ("key", Text), ("subject", Text), ("msg_id", Text), ("headers", Text), ("body", Bytes)],
+        columns: &[
+            ("n", Int),
+            ("key", Text),
+            ("subject", Text),
+            ("request", Text),
+            ("msg_id", Text),
+            ("headers", Text),
+            ("body", Bytes),
+        ],
     },
-    sql: "insert into outbox (handler_id, run, shard, queued_at, key, subject, msg_id, headers, body)
-        select m.handler_id, m.run, m.shard, $1, r.key, r.subject, r.msg_id, r.headers, r.body
+    sql: "insert into outbox (handler_id, run, shard, queued_at, key, subject, request, msg_id, headers, body)
+        select m.handler_id, m.run, m.shard, $1, r.key, r.subject, r.request, r.msg_id, r.headers, r.body
         from posted as r join mine as m on m.n = r.n
         order by r.place",
     exact: false,

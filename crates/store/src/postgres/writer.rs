@@ -10,7 +10,7 @@ use event::Prefix;
 use lanes::{Change, CommitReply, Conflict, ConflictKind};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, postgres::PgRow};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 use tracing::{debug, error, warn};
@@ -27,6 +27,7 @@ use crate::{
     conflicts::{against_ledger, numbered},
     error::{Chain, is_of_database},
     lane,
+    outbox::Posted,
     progress::ranges_text,
     scope::{Scope, now},
     sheet::{Line as _, Sheet as _},
@@ -91,12 +92,12 @@ pub(crate) struct Writer {
     /// None until the first commit, and after trouble.
     conn: Option<PgConnection>,
     statements: Statements,
-    posted: Arc<Notify>,
+    posted: Arc<Posted>,
 }
 
 impl Writer {
     /// Starts the writer. It ends with the last queue, or when it is stopped.
-    pub(crate) fn start(place: Place, posted: Arc<Notify>) -> Queue {
+    pub(crate) fn start(place: Place, posted: Arc<Posted>) -> Queue {
         let (sender, queue) = mpsc::channel(QUEUE);
         tokio::spawn(Self { place, conn: None, statements: Statements::default(), posted }.run(queue));
         Queue { sender }
@@ -167,7 +168,7 @@ impl Writer {
                 }
                 Ok((written, posted)) => {
                     if posted && !written.is_empty() {
-                        self.posted.notify_one();
+                        self.posted.notify();
                     }
                     return Ok(written);
                 }
@@ -216,7 +217,7 @@ impl Writer {
                 Some(_) => Ok(CommitReply::Lost),
             };
             if matches!(reply, Ok(CommitReply::Done)) {
-                self.posted.notify_one();
+                self.posted.notify();
             }
             drop(asked.reply.send(reply));
         }

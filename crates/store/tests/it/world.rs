@@ -16,7 +16,9 @@ use lanes::{
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
 };
-use store::{Claim, Claiming, Commit, Effect, Error, Event, LIVE, Member, Owner, Report, Row, Store, StreamIdentity};
+use store::{
+    Claim, Claiming, Commit, Destination, Effect, Error, Event, LIVE, Member, Owner, Report, Row, Store, StreamIdentity,
+};
 use tempfile::TempDir;
 use testkit::PostgresServer;
 
@@ -272,10 +274,15 @@ pub(crate) fn report(outcome: &str) -> Report {
 
 pub(crate) fn effect(subject: &str, body: &str) -> Effect {
     Effect {
-        subject: subject.to_owned(),
+        to: Destination::Subject(subject.to_owned()),
         headers: vec![("a".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())],
         body: Bytes::from(body.to_owned()),
     }
+}
+
+pub(crate) fn request(origin: &str, path: &str) -> Effect {
+    let to = Destination::Endpoint { origin: origin.to_owned(), method: "POST".to_owned(), path: path.to_owned() };
+    Effect { to, headers: vec![("x-a".to_owned(), "1".to_owned())], body: Bytes::from_static(b"{}") }
 }
 
 pub(crate) fn attempts(made: u32) -> AttemptState {

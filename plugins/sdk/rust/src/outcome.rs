@@ -37,7 +37,7 @@ impl From<effects::Error> for Failure {
     fn from(error: effects::Error) -> Self {
         match error {
             effects::Error::Denied(why) => Self::permanent(why),
-            effects::Error::TooLarge => Self::permanent("the message is larger than the host takes"),
+            effects::Error::TooLarge => Self::permanent("the message or request is larger than the host takes"),
             effects::Error::QuotaExceeded => Self::permanent("too many effects in one call"),
             effects::Error::Other(why) => Self::retry(why),
         }
