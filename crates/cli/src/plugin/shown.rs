@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use runner::workbench::{Published, Run, Sent};
+use runner::workbench::{Destination, Effect, Run};
 use serde_json::{Map, Value, json};
 
 use crate::output::plain;
@@ -26,11 +26,12 @@ pub(super) fn essence(run: &Run) -> Value {
     if let Some(after_ms) = run.after_ms {
         essence.insert("after_ms".to_owned(), after_ms.into());
     }
-    if !run.published.is_empty() {
-        essence.insert("publish".to_owned(), run.published.iter().map(message).collect());
-    }
-    if !run.sent.is_empty() {
-        essence.insert("send".to_owned(), run.sent.iter().map(request).collect());
+    let (published, sent): (Vec<_>, Vec<_>) =
+        run.effects.iter().partition(|effect| matches!(effect.to, Destination::Subject(_)));
+    for (key, effects) in [("publish", published), ("send", sent)] {
+        if !effects.is_empty() {
+            essence.insert(key.to_owned(), effects.into_iter().map(shown).collect());
+        }
     }
     if !run.logs.is_empty() {
         let lines = run.logs.iter().map(|line| format!("{} {}: {}", line.level, line.context, line.message));
@@ -39,24 +40,21 @@ pub(super) fn essence(run: &Run) -> Value {
     Value::Object(essence)
 }
 
-fn message(message: &Published) -> Value {
-    content(json!({ "subject": message.subject }), &message.headers, "data", &message.data)
-}
-
-fn request(request: &Sent) -> Value {
-    let shown = json!({ "method": request.method, "url": request.url });
-    content(shown, &request.headers, "body", &request.body)
-}
-
-/// With headers and content, in the words of the lines of a command.
-fn content(mut shown: Value, headers: &[(String, String)], name: &str, bytes: &[u8]) -> Value {
-    if !headers.is_empty() {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+/// An effect as a command would have written it.
+fn shown(effect: &Effect) -> Value {
+    let (mut shown, [text, base64]) = match &effect.to {
+        Destination::Subject(subject) => (json!({ "subject": subject }), ["data", "data_base64"]),
+        Destination::Endpoint { origin, method, path } => {
+            (json!({ "method": method, "url": format!("{origin}{path}") }), ["body", "body_base64"])
+        }
+    };
+    if !effect.headers.is_empty() {
+        let headers = effect.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
         shown["headers"] = Value::Object(headers.collect());
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => shown[name] = text.into(),
-        Err(_) => shown[format!("{name}_base64")] = STANDARD.encode(bytes).into(),
+    match std::str::from_utf8(&effect.data) {
+        Ok(data) => shown[text] = data.into(),
+        Err(_) => shown[base64] = STANDARD.encode(&effect.data).into(),
     }
     shown
 }
@@ -82,19 +80,17 @@ pub(super) fn text(run: &Run) -> String {
     for line in &run.logs {
         let _ = write!(text, "\nlog      {} {}: {}", line.level, plain(&line.context), plain(&line.message));
     }
-    for message in &run.published {
-        let _ = write!(text, "\npublish  {}", plain(&message.subject));
-        for (name, value) in &message.headers {
+    for effect in &run.effects {
+        let _ = match &effect.to {
+            Destination::Subject(subject) => write!(text, "\npublish  {}", plain(subject)),
+            Destination::Endpoint { origin, method, path } => {
+                write!(text, "\nsend     {} {}", plain(method), plain(&format!("{origin}{path}")))
+            }
+        };
+        for (name, value) in &effect.headers {
             let _ = write!(text, "\n         {}: {}", plain(name), plain(value));
         }
-        let _ = write!(text, "\n         {}", plain(&String::from_utf8_lossy(&message.data)));
-    }
-    for request in &run.sent {
-        let _ = write!(text, "\nsend     {} {}", plain(&request.method), plain(&request.url));
-        for (name, value) in &request.headers {
-            let _ = write!(text, "\n         {}: {}", plain(name), plain(value));
-        }
-        let _ = write!(text, "\n         {}", plain(&String::from_utf8_lossy(&request.body)));
+        let _ = write!(text, "\n         {}", plain(&String::from_utf8_lossy(&effect.data)));
     }
     // Of a call that worked the lines on stderr are logged, or of no interest.
     if !run.is_settled() && run.outcome != "retry" && run.outcome != "permanent" {
