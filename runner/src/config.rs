@@ -41,6 +41,7 @@ pub(crate) struct Handler {
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: Vec<String>,
     pub(crate) allow: config::Allow,
+    pub(crate) send: config::SendRules,
 }
 
 impl Config {
@@ -102,6 +103,7 @@ impl Handler {
             config: handler.config.clone(),
             secrets: handler.secrets.clone(),
             allow: handler.allow.clone(),
+            send: handler.send.clone(),
         })
     }
 }

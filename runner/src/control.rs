@@ -5,8 +5,9 @@
 mod fingerprint;
 mod handlers;
 mod letters;
+mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,10 @@ use service::error::Chain;
 use tokio_util::sync::CancellationToken;
 
 use self::letters::{Decision, Filter, Named};
+use self::waiting::Fate;
 use crate::config::Handler;
 use crate::fleet::Handlers;
+use crate::host::Mask;
 use crate::shared::Shared;
 
 /// The subject on which a runner answers.
@@ -47,6 +50,14 @@ enum Request {
         #[serde(default)]
         letters: Vec<Named>,
     },
+    OutboxList {
+        handler: Option<String>,
+        limit: u32,
+    },
+    OutboxDecide {
+        fate: Fate,
+        id: i64,
+    },
     HandlerList,
     HandlerPause {
         name: String,
@@ -68,6 +79,8 @@ enum Refused {
     NotDead(String),
     #[error("no handler is named `{0}`; `handler list` names them")]
     UnknownHandler(String),
+    #[error("nothing waits in the outbox under {0}; it may have been sent; `outbox list` shows what waits")]
+    NotWaiting(i64),
     #[error("{0} letters are too many for one request; a request may name 500")]
     TooMany(usize),
     #[error("failed to write to the state store")]
@@ -79,6 +92,8 @@ pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) configs: Arc<[Arc<Handler>]>,
     pub(crate) handlers: Handlers,
+    /// Keep the secrets of the handlers out of answers.
+    pub(crate) masks: HashMap<Arc<str>, Arc<Mask>>,
 }
 
 impl Control {
@@ -120,6 +135,8 @@ impl Control {
             Request::DlqShow { handler, id } => self.show(handler, &id).await,
             Request::DlqDecide { decision, handler, id: Some(id), .. } => self.decide_on(decision, handler, &id).await,
             Request::DlqDecide { decision, letters, .. } => self.decide(decision, &letters).await,
+            Request::OutboxList { handler, limit } => self.outbox_list(handler.as_deref(), limit).await,
+            Request::OutboxDecide { fate, id } => self.outbox_decide(fate, id).await,
             Request::HandlerList => self.handler_list().await,
             Request::HandlerPause { name } => self.pause(&name).await,
             Request::HandlerResume { name } => self.resume(&name).await,

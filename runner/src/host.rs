@@ -1,7 +1,8 @@
 //! The invocation lifetime: what one guest sees of the host, and nothing that outlives its call.
 //!
 //! Every import of the world is linked always, because some toolchains keep imports that a guest never uses; what is
-//! not granted is denied when it is called. No files, sockets or environment are given to any guest.
+//! not granted is denied when it is called. No files or sockets are given to any guest, and no environment but the config of a
+//! command's handler.
 
 mod calls;
 pub(crate) mod client;
@@ -21,19 +22,25 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 pub(crate) use self::livekit::Api;
 pub(crate) use calls::{Calls, Lease};
-pub(crate) use client::{Client, Tls};
+pub(crate) use client::{Client, Incoming, Limits as Deadlines, SendError, Target, Tls};
 pub(crate) use effects::Pending;
+pub(crate) use http::IDEMPOTENCY_KEY;
+pub(crate) use keyvalue::{Access, Grant, Uncommitted};
 pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
 pub(crate) use logging::{Level, LogLine, Rate};
 pub(crate) use mask::Mask;
-pub(crate) use output::{HostLimit, Tail};
+pub(crate) use output::{HostLimit, Stdio};
 
 use crate::bindings;
 use crate::plugin::Grants;
+
+/// What a command sees as its own name.
+const PROGRAM: &str = "handler";
 
 /// What an invocation is for, as far as it is told to others.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +59,8 @@ pub(crate) struct Budget {
     pub(crate) timeout: Duration,
     /// For how long the event is this runner's.
     pub(crate) lease: Lease,
+    /// Where its keys are; none where there are none to be had.
+    pub(crate) keys: Option<Access>,
 }
 
 /// The data of one guest's store.
@@ -65,17 +74,24 @@ pub(crate) struct Host {
     pub(crate) grants: Arc<Grants>,
     pub(crate) effects: Vec<Pending>,
     effect_bytes: usize,
+    occasion: Arc<Occasion>,
+    pub(crate) keyvalue: keyvalue::Session,
     pub(crate) logs: logging::Log,
     /// The guest stopped to let others compute, and not to wait for the host.
     pub(crate) computing: Arc<AtomicBool>,
 }
 
 impl Host {
-    /// A host for one call with the grants of its handler; what the guest writes to its standard streams ends in `out`
-    /// and `err`.
-    pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, out: &Tail, err: &Tail) -> Self {
+    /// A host for one call with the grants of its handler; what the guest writes to its standard streams ends in
+    /// `stdio`.
+    pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, stdio: &Stdio) -> Self {
+        let occasion = Arc::new(occasion);
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(out.clone()).stderr(err.clone()).max_random_size(limits::RANDOM_BYTES);
+        wasi.stdout(stdio.out.clone()).stderr(stdio.err.clone()).max_random_size(limits::RANDOM_BYTES);
+        if let Some(input) = &stdio.input {
+            wasi.stdin(MemoryInputPipe::new(input.clone())).arg(PROGRAM);
+            environment(&mut wasi, &grants);
+        }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let mut http = wasmtime_wasi_http::WasiHttpCtx::new();
@@ -85,12 +101,14 @@ impl Host {
             wasi: wasi.build(),
             table,
             http,
-            outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), Arc::new(occasion)),
+            outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), occasion.clone()),
             calls,
             limits: Limits::new(budget.memory),
             grants,
             effects: Vec::new(),
             effect_bytes: 0,
+            occasion,
+            keyvalue: keyvalue::Session::new(budget.keys),
             logs: logging::Log::default(),
             computing: Arc::default(),
         }
@@ -110,6 +128,16 @@ impl wasmtime_wasi_http::WasiHttpView for Host {
 }
 
 impl bindings::roomwire::plugin::event_types::Host for Host {}
+
+/// A command's environment: the handler's config, and its secrets by their names.
+fn environment(wasi: &mut WasiCtxBuilder, grants: &Grants) {
+    for (key, value) in &grants.config {
+        wasi.env(key, value);
+    }
+    for (name, secret) in &grants.secrets {
+        wasi.env(name, secret.expose());
+    }
+}
 
 /// Links every interface that a plugin may import.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {

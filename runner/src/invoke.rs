@@ -1,5 +1,6 @@
 //! One invocation: a fresh store, the call under its limits, and what became of it.
 
+mod command;
 mod judge;
 #[cfg(test)]
 mod tests;
@@ -11,15 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanes::Outcome;
-use store::{Effect, Report};
+use store::{Effect, Keyvalue, Report};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::bindings::Plugin;
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::engine::Engine;
-use crate::host::{Budget, Host, HostLimit, Lease, LogLine, Occasion, Tail};
-use crate::plugin::{Generation, Grants};
+use crate::host::{Access, Budget, Host, HostLimit, Lease, LogLine, Occasion, Stdio};
+use crate::plugin::{Entry, Generation, Grants};
 use judge::{Judgement, judge};
 
 /// What an invocation left behind.
@@ -36,11 +38,22 @@ enum Broken {
     NoInstance(wasmtime::Error),
 }
 
-/// Calls the plugin's `handle` with an event, which is this runner's for as long as `lease` says.
-pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit::Event, lease: Lease) -> Finished {
+/// Calls the plugin's `handle` with an event, which is this runner's for as long as `lease` says, and whose keys are
+/// where `keys` says.
+pub(crate) async fn handle(
+    engine: &Engine,
+    generation: &Generation,
+    event: wit::Event,
+    lease: Lease,
+    keys: Option<Access>,
+) -> Finished {
     let (started, started_at) = (Instant::now(), unix_ms());
     let occasion = occasion(&event);
-    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, lease).await;
+    let stdio = match &generation.entry {
+        Entry::Component(_) => Stdio::of_component(),
+        Entry::Command(_) => Stdio::of_command(command::document(&event)),
+    };
+    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, (lease, keys), stdio).await;
     let result = call.handle(generation, event).await;
     let Judgement { outcome, name, error, backtrace } = judge(result, call.store.data());
     let grants = &generation.grants;
@@ -50,6 +63,7 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
         .extend(host.calls.take_notes().into_iter().map(|note| LogLine::of_host(grants.mask.apply(&note).into())));
     let settled = matches!(outcome, Outcome::Done | Outcome::Skipped);
     let effects = if settled { std::mem::take(&mut host.effects) } else { Vec::new() };
+    let keyvalue = if settled { host.keyvalue.take() } else { Keyvalue::default() };
     let report = Report {
         started_at,
         duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -58,12 +72,13 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
         outcome: name.into(),
         error: error.map(|error| grants.mask.apply(&error).into()),
         backtrace: backtrace.map(Into::into),
-        stderr: call.err.text(&grants.mask).map(Into::into),
+        stderr: call.stdio.err.text(&grants.mask).map(Into::into),
         logs: log_text(&logs.lines, logs.dropped).map(Into::into),
         effects: effects
             .into_iter()
-            .map(|effect| Effect { subject: effect.subject, headers: effect.headers, body: effect.body.into() })
+            .map(|effect| Effect { to: effect.to, headers: effect.headers, body: effect.body.into() })
             .collect(),
+        keyvalue,
     };
     Finished { outcome, report, logs: thinned(logs.lines, grants) }
 }
@@ -92,9 +107,14 @@ fn occasion(event: &wit::Event) -> Occasion {
 /// What the plugin said, or how it broke.
 pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<(), String> {
     let grants = Arc::new(generation.grants.of_check());
-    let mut call = Call::new(engine, generation, grants, Occasion::default(), Lease::default()).await;
+    let stdio = match &generation.entry {
+        Entry::Component(_) => Stdio::of_component(),
+        Entry::Command(_) => Stdio::of_command(command::check_document()),
+    };
+    let none = (Lease::default(), None);
+    let mut call = Call::new(engine, generation, grants, Occasion::default(), none, stdio).await;
     let result = call.check(generation).await;
-    let stderr = call.err.text(&call.store.data().grants.mask);
+    let stderr = call.stdio.err.text(&call.store.data().grants.mask);
     match result {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(judge::cut(reason)),
@@ -113,7 +133,7 @@ pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<()
 /// instance.
 struct Call {
     store: Store<Host>,
-    err: Tail,
+    stdio: Stdio,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -123,13 +143,13 @@ impl Call {
         generation: &Generation,
         grants: Arc<Grants>,
         occasion: Occasion,
-        lease: Lease,
+        (lease, keys): (Lease, Option<Access>),
+        stdio: Stdio,
     ) -> Self {
         // The semaphore is never closed.
         let permit = engine.permits.clone().acquire_owned().await.ok();
-        let (out, err) = (Tail::new("stdout"), Tail::new("stderr"));
-        let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease };
-        let mut store = Store::new(&engine.wasm, Host::new(grants, occasion, budget, &out, &err));
+        let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease, keys };
+        let mut store = Store::new(&engine.wasm, Host::new(grants, occasion, budget, &stdio));
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
@@ -138,7 +158,7 @@ impl Call {
         });
         store.set_hostcall_fuel(crate::host::HOSTCALL_BYTES);
         store.set_max_component_handles(crate::host::HANDLES);
-        Self { store, err, _permit: permit }
+        Self { store, stdio, _permit: permit }
     }
 
     async fn handle(
@@ -146,21 +166,45 @@ impl Call {
         generation: &Generation,
         event: wit::Event,
     ) -> Result<Result<wit::Outcome, wit::Failure>, Broken> {
+        let pre = match &generation.entry {
+            Entry::Component(pre) => pre,
+            Entry::Command(pre) => {
+                let exit = self.run(pre, generation.limits.timeout).await;
+                return command::conclude(self.store.data_mut(), exit, &self.stdio);
+            }
+        };
         let computing = self.store.data().computing.clone();
         let call = async {
-            let plugin = generation.pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
+            let plugin: Plugin = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
             called(plugin.roomwire_plugin_handler().call_handle(&mut self.store, &event).await)
         };
         within(generation.limits.timeout, &computing, call).await
     }
 
     async fn check(&mut self, generation: &Generation) -> Result<Result<(), String>, Broken> {
+        let pre = match &generation.entry {
+            Entry::Component(pre) => pre,
+            Entry::Command(pre) => {
+                let exit = self.run(pre, generation.limits.timeout).await;
+                return command::checked(self.store.data(), exit, &self.stdio);
+            }
+        };
         let computing = self.store.data().computing.clone();
         let call = async {
-            let plugin: Plugin = generation.pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
+            let plugin: Plugin = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
             called(plugin.roomwire_plugin_handler().call_check(&mut self.store).await)
         };
         within(generation.limits.timeout, &computing, call).await
+    }
+
+    /// Runs a command to its end: its exit code.
+    async fn run(&mut self, pre: &CommandPre<Host>, limit: Duration) -> Result<i32, Broken> {
+        let computing = self.store.data().computing.clone();
+        let call = async {
+            let command = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
+            command::code(command.wasi_cli_run().call_run(&mut self.store).await)
+        };
+        within(limit, &computing, call).await
     }
 }
 

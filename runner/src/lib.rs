@@ -22,8 +22,10 @@ mod outbox;
 mod plugin;
 mod serve;
 mod shared;
+mod sweep;
 mod trim;
 pub mod when;
+pub mod workbench;
 
 pub use config::Config;
 pub use control::subject as control_subject;

@@ -1,11 +1,15 @@
-//! The outbox: what was committed to be sent is sent, in the order of its lane, until its stream has it.
+//! The outbox: messages that were committed to be sent are sent, in the order of their lane, until their stream has them.
+//! Requests are sent beside them, so that neither waits for the other.
 //!
 //! Rows of one handler, key and subject are a lane: one of them is unanswered at a time. Before a row is sent, the
 //! stream it goes to and that stream's last sequence are noted durably. After a crash a row with such a note is
 //! unknown: inside the stream's duplicate window it is sent again under the same id; after it, the stream is searched
 //! for the id from the noted sequence on, and the row is sent again only if it is not there.
 
+mod exchange;
+mod requests;
 mod target;
+mod traffic;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 use crate::invoke::unix_ms;
 use crate::metrics::Metrics;
 use target::{Target, TargetError, Targets};
+
+pub(crate) use exchange::Sender;
+pub(crate) use requests::Requests;
 
 /// Rows that are looked at together.
 const PAGE: u32 = 512;

@@ -3,16 +3,21 @@
 //! A [`Generation`] never changes. A new file makes a new one; invocations that began on the old one end on it.
 
 pub(crate) mod activate;
+mod contract;
 mod grants;
+mod shape;
 pub(crate) mod watch;
 
+pub(crate) use contract::Contract;
 pub use grants::GranterError;
 pub(crate) use grants::{Granter, Grants};
+pub(crate) use shape::Shape;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::bindings::PluginPre;
 use crate::host::Host;
@@ -26,10 +31,19 @@ pub(crate) struct CallLimits {
     pub(crate) timeout: Duration,
 }
 
+/// What is called, by the contract that the plugin is written for.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    /// `handle` and `check` of the world `plugin`.
+    Component(PluginPre<Host>),
+    /// A program: one run for each event.
+    Command(CommandPre<Host>),
+}
+
 /// One version of a handler's plugin, ready to run.
 pub(crate) struct Generation {
-    pub(crate) pre: PluginPre<Host>,
-    /// SHA-256 of the component, in hex.
+    pub(crate) entry: Entry,
+    /// SHA-256 of the file, in hex.
     pub(crate) digest: Arc<str>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: CallLimits,

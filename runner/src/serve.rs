@@ -1,5 +1,6 @@
 //! The process lifetime of a runner: connect, open, start every handler, drain.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -22,10 +23,10 @@ use crate::engine::{Engine, EngineError};
 use crate::fleet::{Fleet, Handlers, Running};
 use crate::handler::Task;
 use crate::metrics::Metrics;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Requests, Sender};
 use crate::plugin::activate::Activator;
 use crate::plugin::watch::Watched;
-use crate::plugin::{Granter, GranterError, Plugin};
+use crate::plugin::{Granter, GranterError, Grants, Plugin};
 use crate::shared::Shared;
 use crate::trim::Trim;
 
@@ -117,16 +118,22 @@ async fn serve(
     let handlers = Handlers::default();
     // What other tasks depend on outlives the handlers: the outbox sends what the drain commits.
     let (background, mut beside) = (CancellationToken::new(), JoinSet::new());
-    let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone() };
+    let granted: HashMap<Arc<str>, Arc<Grants>> =
+        configs.iter().map(|config| (Arc::from(config.name.as_str()), Arc::new(granter.grants(config)))).collect();
+    let masks = granted.iter().map(|(name, grants)| (name.clone(), grants.mask.clone())).collect();
+    let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone(), masks };
     beside.spawn(control.run(background.clone()));
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
     beside.spawn(fleet.run(shutdown.clone(), background.clone()));
-    beside.spawn(statistics(store.clone(), metrics, background.clone()));
+    beside.spawn(crate::sweep::run(store.clone(), background.clone()));
+    beside.spawn(statistics(store.clone(), metrics.clone(), background.clone()));
     beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
-    let mut serving = JoinSet::new();
+    let (mut serving, mut senders) = (JoinSet::new(), HashMap::new());
     for config in configs.iter() {
-        let watched = Watched::new(config.plugin.clone(), Arc::new(granter.grants(config)), config.limits);
+        let Some((name, grants)) = granted.get_key_value(config.name.as_str()) else { continue };
+        senders.insert(name.clone(), sender(config, grants));
+        let watched = Watched::new(config.plugin.clone(), grants.clone(), config.limits);
         let slot = Slot {
             shared: shared.clone(),
             config: config.clone(),
@@ -136,6 +143,7 @@ async fn serve(
         let judged = health.component(&format!("handler {}", config.name));
         serving.spawn(slot.run(watched, judged, shutdown.clone()));
     }
+    beside.spawn(Requests::new(store.clone(), senders, metrics).run(background.clone()));
     ready.ready();
     shutdown.cancelled().await;
     let drained = async { while serving.join_next().await.is_some() {} };
@@ -146,6 +154,18 @@ async fn serve(
     let _ = tokio::time::timeout(Duration::from_secs(5), async { while beside.join_next().await.is_some() {} }).await;
     store.close().await;
     Ok(())
+}
+
+/// How the requests that a handler leaves behind are sent.
+fn sender(config: &Handler, grants: &Grants) -> Sender {
+    Sender {
+        client: grants.http.clone(),
+        sign: grants.sign.clone(),
+        timeout: config.send.timeout,
+        on_unknown: config.send.on_unknown,
+        mask: grants.mask.clone(),
+        outgoing: grants.outgoing.clone(),
+    }
 }
 
 /// Opens the state store; waits for a server that is not there yet. None at a shutdown.

@@ -10,7 +10,9 @@ use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
 use crate::handler::HandlerCommand;
 use crate::nats_server::LaunchFlags;
+use crate::outbox::OutboxCommand;
 use crate::output::Format;
+use crate::plugin::PluginCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::sim::SimCommand;
 use crate::spool::SpoolCommand;
@@ -62,12 +64,18 @@ pub(crate) enum Command {
     /// List, pause and resume handlers
     #[command(subcommand)]
     Handler(HandlerCommand),
+    /// List what was committed and waits to be sent, and decide about what does not go out by itself
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Look into a receiver's spool, or empty it when its receiver is gone
     #[command(subcommand)]
     Spool(SpoolCommand),
     /// List and show refused requests, and store those that are good with today's keys
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Write, look at and try handlers
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Send webhooks as LiveKit does
     #[command(subcommand)]
     Sim(SimCommand),

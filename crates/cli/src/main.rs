@@ -9,7 +9,9 @@ mod events;
 mod failure;
 mod handler;
 mod nats_server;
+mod outbox;
 mod output;
+mod plugin;
 mod progress;
 mod quarantine;
 mod sim;
@@ -55,8 +57,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Events(command) => events::run(&globals, command).await,
             Command::Dlq(command) => dlq::run(&globals, command).await,
             Command::Handler(command) => handler::run(&globals, command).await,
+            Command::Outbox(command) => outbox::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
+            Command::Plugin(command) => return plugin::run(&globals, command).await,
             Command::Sim(command) => return sim::run(&globals, command).await,
             Command::NatsServer(_) => Ok(()),
         };

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lanes::{Identity, Millis, Seq};
 
+use crate::Keyvalue;
+
 /// The run that is not a replay.
 pub const LIVE: &str = "live";
 
@@ -67,17 +69,53 @@ pub struct Report {
     pub stderr: Option<Arc<str>>,
     /// What it logged.
     pub logs: Option<Arc<str>>,
-    /// Messages to publish once it is committed, in order; dropped unless the event is settled.
+    /// What leaves once it is committed, in order; dropped unless the event is settled.
     pub effects: Arc<[Effect]>,
+    /// What it did with keys; dropped unless the event is settled.
+    pub keyvalue: Keyvalue,
 }
 
-/// A message to publish after the commit.
+/// A message or a request that leaves after the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
     /// Where to.
-    pub subject: String,
+    pub to: Destination,
     /// Its headers.
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Bytes,
+}
+
+/// Where an effect goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To NATS.
+    Subject(String),
+    /// To an HTTP server.
+    Endpoint {
+        /// Scheme, host and port: `https://api.example.com`. Requests of one key to one origin leave in order.
+        origin: String,
+        /// The method.
+        method: String,
+        /// Path and query.
+        path: String,
+    },
+}
+
+impl Destination {
+    /// What lanes are told apart by: the subject, or the origin.
+    pub(crate) fn target(&self) -> &str {
+        match self {
+            Self::Subject(subject) => subject,
+            Self::Endpoint { origin, .. } => origin,
+        }
+    }
+
+    /// Method and path of a request.
+    pub(crate) fn request(&self) -> Option<String> {
+        match self {
+            Self::Subject(_) => None,
+            Self::Endpoint { method, path, .. } => Some(format!("{method} {path}")),
+        }
+    }
 }

@@ -1,17 +1,35 @@
-//! The outbox: messages that wait to be sent after their commit, in its order.
+//! The outbox: messages and requests that wait to be sent after their commit, in its order.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lanes::{Millis, Seq};
+use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::{
     error::Failure,
     feed::id_part,
-    fields::Fields,
+    fields::{Arg, Ask, Fields},
     scope::Scope,
     sheet::{Line as _, Sheet},
 };
+
+/// Tells those who send that something came into the outbox.
+#[derive(Debug, Default)]
+pub(crate) struct Posted {
+    /// Whoever sends messages.
+    pub(crate) messages: Arc<Notify>,
+    /// Whoever sends requests.
+    pub(crate) requests: Arc<Notify>,
+}
+
+impl Posted {
+    pub(crate) fn notify(&self) {
+        self.messages.notify_one();
+        self.requests.notify_one();
+    }
+}
 
 /// A message that waits to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +58,73 @@ pub struct OutboxRow {
     pub error: Option<String>,
 }
 
+/// The first waiting request of a lane, which is handler, key and origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead {
+    /// Its place.
+    pub id: i64,
+    /// The handler that it comes from.
+    pub handler: Arc<str>,
+    /// The ordering key of the event that it comes from.
+    pub key: Arc<str>,
+    /// Scheme, host and port.
+    pub origin: Arc<str>,
+}
+
+/// A request that waits to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRow {
+    /// Its place.
+    pub id: i64,
+    /// The handler that it comes from.
+    pub handler: Arc<str>,
+    /// The ordering key of the event that it comes from.
+    pub key: Arc<str>,
+    /// Scheme, host and port.
+    pub origin: Arc<str>,
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// What tells it from every other: visible ASCII, and the same however often it is sent.
+    pub id_key: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+    /// When it was committed.
+    pub queued_at: Millis,
+    /// When it was sent last, where no answer came.
+    pub sent_at: Option<Millis>,
+    /// How often it was sent.
+    pub tries: u32,
+    /// What went wrong the last time.
+    pub error: Option<String>,
+}
+
+/// What waits in the outbox, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OutboxSummary {
+    /// Its place.
+    pub id: i64,
+    /// The handler that it comes from.
+    pub handler: String,
+    /// The ordering key of the event that it comes from.
+    pub key: String,
+    /// The subject of a message, or method and URL of a request.
+    pub to: String,
+    /// Its message id.
+    pub msg_id: String,
+    /// When it was committed.
+    pub queued_at: Millis,
+    /// When it was sent last, where no answer came.
+    pub sent_at: Option<Millis>,
+    /// How often it was sent.
+    pub tries: u32,
+    /// What went wrong the last time.
+    pub error: Option<String>,
+}
+
 /// What was noted before a message was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
@@ -62,11 +147,14 @@ pub struct Sending {
     pub last_seq: Seq,
 }
 
-/// A message as a commit leaves it.
+/// A message or a request as a commit leaves it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) key: &'a str,
-    pub(crate) subject: &'a str,
+    /// The subject, or a request's scheme, host and port.
+    pub(crate) target: &'a str,
+    /// A request's method and path.
+    pub(crate) request: Option<&'a str>,
     pub(crate) msg_id: &'a str,
     pub(crate) headers: &'a [(String, String)],
     pub(crate) body: &'a [u8],
@@ -89,15 +177,84 @@ pub(crate) fn line(sheet: &mut impl Sheet, message: Message<'_>) {
     sheet
         .row()
         .text(message.key)
-        .text(message.subject)
+        .text(message.target)
+        .opt_text(message.request)
         .text(message.msg_id)
         .text(&headers.to_string())
         .bytes(message.body);
 }
 
-/// A waiting row.
+/// Asks for what waits, of one handler or of all, after a place, by place.
+pub(crate) fn ask_list(handler: Option<&str>, after_id: i64, limit: u32) -> Ask {
+    const LIST: &str = "
+        select o.id as id, h.name as handler, o.key as key, o.subject as subject, o.request as request,
+            o.msg_id as msg_id, o.queued_at as queued_at, o.sent_at as sent_at, o.tries as tries, o.error as error
+        from outbox as o join handlers as h on h.id = o.handler_id
+        where o.id > $1 and (h.name = $2 or $2 is null) order by o.id limit $3";
+    let handler = Arg::OptText(handler.map(str::to_owned));
+    Ask { sql: LIST, args: vec![after_id.into(), handler, i64::from(limit).into()] }
+}
+
+/// What waits.
+pub(crate) fn summary(row: &dyn Fields) -> Result<OutboxSummary, Failure> {
+    let target = row.text("subject")?;
+    let to = match row.opt_text("request")? {
+        None => target,
+        Some(line) => {
+            let (method, path) = line.split_once(' ').unwrap_or((&line, ""));
+            format!("{method} {target}{path}")
+        }
+    };
+    Ok(OutboxSummary {
+        id: row.int("id")?,
+        handler: row.text("handler")?,
+        key: row.text("key")?,
+        to,
+        msg_id: row.text("msg_id")?,
+        queued_at: row.nat("queued_at")?,
+        sent_at: row.opt_nat("sent_at")?,
+        tries: row.small("tries")?,
+        error: row.opt_text("error")?,
+    })
+}
+
+fn headers(row: &dyn Fields) -> Result<Vec<(String, String)>, Failure> {
+    serde_json::from_str(&row.text("headers")?).map_err(|error| Failure::Invalid("headers", error))
+}
+
+/// The first request of a lane.
+pub(crate) fn head(row: &dyn Fields) -> Result<RequestHead, Failure> {
+    Ok(RequestHead {
+        id: row.int("id")?,
+        handler: row.text("handler")?.into(),
+        key: row.text("key")?.into(),
+        origin: row.text("subject")?.into(),
+    })
+}
+
+/// A waiting request.
+pub(crate) fn waiting_request(row: &dyn Fields) -> Result<RequestRow, Failure> {
+    let line = row.text("request")?;
+    let (method, path) = line.split_once(' ').unwrap_or((&line, "/"));
+    Ok(RequestRow {
+        id: row.int("id")?,
+        handler: row.text("handler")?.into(),
+        key: row.text("key")?.into(),
+        origin: row.text("subject")?.into(),
+        method: method.to_owned(),
+        path: path.to_owned(),
+        id_key: row.text("msg_id")?,
+        headers: headers(row)?,
+        body: Bytes::from(row.bytes("body")?),
+        queued_at: row.nat("queued_at")?,
+        sent_at: row.opt_nat("sent_at")?,
+        tries: row.small("tries")?,
+        error: row.opt_text("error")?,
+    })
+}
+
+/// A waiting message.
 pub(crate) fn waiting(row: &dyn Fields) -> Result<OutboxRow, Failure> {
-    let headers = row.text("headers")?;
     let sent = match row.opt_nat("sent_at")? {
         None => None,
         Some(at_ms) => Some(Sent {
@@ -112,7 +269,7 @@ pub(crate) fn waiting(row: &dyn Fields) -> Result<OutboxRow, Failure> {
         key: row.text("key")?.into(),
         subject: row.text("subject")?,
         msg_id: row.text("msg_id")?,
-        headers: serde_json::from_str(&headers).map_err(|error| Failure::Invalid("headers", error))?,
+        headers: headers(row)?,
         body: Bytes::from(row.bytes("body")?),
         queued_at: row.nat("queued_at")?,
         sent,

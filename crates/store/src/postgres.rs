@@ -3,6 +3,7 @@
 mod claim;
 mod connect;
 mod fleet;
+mod keyvalue;
 mod ledger;
 mod marks;
 mod names;
@@ -36,6 +37,7 @@ use crate::{
     error::Failure,
     fields::{Arg, Ask},
     lease::Lease,
+    outbox::Posted,
     scope::{Scope, now},
     sorting::report_of,
 };
@@ -67,7 +69,7 @@ pub(crate) struct Postgres {
     /// What this runner is called, once it has told so.
     me: Mutex<String>,
     lease: Lease,
-    posted: Arc<Notify>,
+    posted: Arc<Posted>,
     /// Shards that are known to have no suspects: their commits need not look for them.
     innocent: Mutex<HashSet<(i64, Arc<str>, Shard)>>,
 }
@@ -76,13 +78,13 @@ impl Postgres {
     pub(crate) async fn open(
         url: &str,
         lease: Lease,
-        posted: Arc<Notify>,
+        posted: Arc<Posted>,
         changed: Arc<Notify>,
     ) -> Result<Self, OpenError> {
         let place = Place::of(url)?;
         place.migrate().await?;
         // There may be something to send.
-        posted.notify_one();
+        posted.notify();
         Ok(Self {
             pool: place.pool(),
             queue: Writer::start(place.clone(), Arc::clone(&posted)),
@@ -153,7 +155,7 @@ impl Postgres {
             Ok(Some((claim, scope))) => {
                 self.suspected(&scope, !claim.claimed.suspects.is_empty());
                 // Messages of this shard are ours to send from now on.
-                self.posted.notify_one();
+                self.posted.notify();
                 Ok(claim)
             }
             Ok(None) => Err(Error::Taken { handler: claiming.handler.into(), shard: claiming.shard }),
@@ -261,6 +263,13 @@ impl Postgres {
         stops::note(&mut conn, handler_id, run, stop).await.map_err(failed)
     }
 
+    pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {
+        let operation = "remove keys whose time is over";
+        let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        keyvalue::sweep(&mut conn, limit).await.map_err(failed)
+    }
+
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {
         Ok(self.handler_id(name).await?)
     }
@@ -287,6 +296,14 @@ impl Postgres {
 
     pub(crate) fn ask_waiting(&self, after_id: i64, limit: u32) -> Ask {
         outbox::ask(&self.me(), after_id, limit)
+    }
+
+    pub(crate) fn ask_heads(&self, after_id: i64, limit: u32) -> Ask {
+        outbox::ask_heads(&self.me(), after_id, limit)
+    }
+
+    pub(crate) fn ask_requests(ids: String) -> Ask {
+        outbox::ask_requests(ids)
     }
 
     pub(crate) async fn sending(&self, rows: &[Sending], now: Millis) -> Result<HashSet<i64>, Error> {

@@ -5,6 +5,7 @@ pub(crate) mod claim;
 mod commit;
 mod conflicts;
 pub(crate) mod dead;
+pub(crate) mod keyvalue;
 pub(crate) mod lane;
 pub(crate) mod ledger;
 mod letters;
@@ -31,16 +32,17 @@ use sqlx::{
     query::Query,
     sqlite::{SqliteArguments, SqlitePoolOptions, SqliteRow},
 };
-use tokio::sync::Notify;
 
 use crate::{
     Claim, Claiming, Commit, Error, OpenError, Owner, Sending, Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
+    outbox::Posted,
     scope::Scope,
 };
 use claim::{Claims, MarksAlone, Releases, Resets};
 use commit::Commits;
+use keyvalue::Sweeps;
 use letters::Erases;
 use lock::Lock;
 use marks::Marks;
@@ -62,7 +64,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) async fn open(url: &str, posted: Arc<Notify>) -> Result<Self, OpenError> {
+    pub(crate) async fn open(url: &str, posted: Arc<Posted>) -> Result<Self, OpenError> {
         let path = schema::path_of(url)?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder { path: path.clone(), source })?;
@@ -80,7 +82,7 @@ impl Sqlite {
             .test_before_acquire(false)
             .connect_lazy_with(schema::reader(&path));
         if waits {
-            posted.notify_one();
+            posted.notify();
         }
         let marks = Arc::new(Marks::open(&path).await);
         let queue = Writer::start(options, conn, posted, lock);
@@ -133,6 +135,10 @@ impl Sqlite {
         self.queue.ask(Stops { handler: handler.into(), run: run.into(), stop }).await
     }
 
+    pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {
+        self.queue.ask(Sweeps { limit }).await
+    }
+
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {
         Ok(names::handler(&mut *self.readers.acquire().await?, name).await?)
     }
@@ -155,6 +161,14 @@ impl Sqlite {
 
     pub(crate) fn ask_waiting(after_id: i64, limit: u32) -> Ask {
         outbox::ask(after_id, limit)
+    }
+
+    pub(crate) fn ask_heads(after_id: i64, limit: u32) -> Ask {
+        outbox::ask_heads(after_id, limit)
+    }
+
+    pub(crate) fn ask_requests(ids: String) -> Ask {
+        outbox::ask_requests(ids)
     }
 
     pub(crate) fn ask_outcomes(ids: &[String]) -> Ask {

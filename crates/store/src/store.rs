@@ -9,11 +9,14 @@ use tracing::error;
 
 use crate::{
     BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Error, Event, Fleet,
-    Hold, Marked, Member, OpenError, OutboxRow, OutcomeRow, Owner, Sending, Stop, StreamIdentity, books,
+    Hold, Marked, Member, OpenError, OutboxRow, OutboxSummary, OutcomeRow, Owner, RequestHead, RequestRow, Sending,
+    Stop, StreamIdentity, books,
     error::{Chain, Failure},
     fields::{Ask, Fields},
     lease::Lease,
-    letters, outbox, outcomes, parked,
+    letters,
+    outbox::{self, Posted},
+    outcomes, parked,
     postgres::{self, Postgres},
     sqlite::{self, Sqlite},
     stops,
@@ -28,7 +31,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     backend: Backend,
-    posted: Arc<Notify>,
+    posted: Arc<Posted>,
     changed: Arc<Notify>,
     lease: Lease,
     prefix: Prefix,
@@ -48,7 +51,7 @@ impl Store {
     /// # Errors
     /// When the URL is neither, another process holds the file, or the database cannot be used.
     pub async fn open(url: &str, prefix: &Prefix) -> Result<Self, OpenError> {
-        let (posted, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (posted, changed) = (Arc::<Posted>::default(), Arc::new(Notify::new()));
         let (backend, lease) = if postgres::is_url(url) {
             let lease = Lease::counted(Arc::clone(&changed));
             // In a box: it is awaited once, and would make the future of everybody large who waits for it.
@@ -235,6 +238,32 @@ impl Store {
         self.read("read the outbox", ask, outbox::waiting).await
     }
 
+    /// The first waiting request of each lane after a place, by place; 0 is before all. In a shared store those that are
+    /// this runner's to send.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn requests_waiting(&self, after_id: i64, limit: u32) -> Result<Vec<RequestHead>, Error> {
+        let ask = match &self.inner.backend {
+            Backend::Sqlite(_) => Sqlite::ask_heads(after_id, limit),
+            Backend::Postgres(db) => db.ask_heads(after_id, limit),
+        };
+        self.read("look for requests in the outbox", ask, outbox::head).await
+    }
+
+    /// Requests by their places, those that still wait.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn requests(&self, ids: &[i64]) -> Result<Vec<RequestRow>, Error> {
+        let ids = serde_json::Value::from(ids).to_string();
+        let ask = match &self.inner.backend {
+            Backend::Sqlite(_) => Sqlite::ask_requests(ids),
+            Backend::Postgres(_) => Postgres::ask_requests(ids),
+        };
+        self.read("read requests of the outbox", ask, outbox::waiting_request).await
+    }
+
     /// Notes that messages are about to be sent; durable when this returns. Says which of them may be: in a shared
     /// store some may be another runner's by now.
     ///
@@ -284,10 +313,29 @@ impl Store {
         }
     }
 
+    /// What waits in the outbox after a place, of one handler or of all, by place: for operators.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_list(
+        &self,
+        handler: Option<&str>,
+        after_id: i64,
+        limit: u32,
+    ) -> Result<Vec<OutboxSummary>, Error> {
+        self.read("list the outbox", outbox::ask_list(handler, after_id, limit), outbox::summary).await
+    }
+
     /// Is notified when messages came into the outbox, and once at the beginning if some wait there.
     #[must_use]
     pub fn outbox_notify(&self) -> Arc<Notify> {
-        Arc::clone(&self.inner.posted)
+        Arc::clone(&self.inner.posted.messages)
+    }
+
+    /// As [`Store::outbox_notify`], for whoever sends requests.
+    #[must_use]
+    pub fn requests_notify(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.posted.requests)
     }
 
     /// Dead letters, the newest first.
@@ -383,7 +431,19 @@ impl Store {
         }
     }
 
-    async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
+    /// Removes keys of all handlers whose time is over, at most `limit`, and says how many they were. Until then they only
+    /// count.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn kv_sweep(&self, limit: u32) -> Result<u64, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.sweep_keys(limit).await,
+            Backend::Postgres(db) => db.sweep_keys(limit).await,
+        }
+    }
+
+    pub(crate) async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
         let found = match &self.inner.backend {
             Backend::Sqlite(db) => db.handler(name).await,
             Backend::Postgres(db) => db.handler(name).await,
@@ -391,7 +451,7 @@ impl Store {
         found.map_err(|failure| failed(operation, failure))
     }
 
-    async fn read<T, E: Into<Failure>>(
+    pub(crate) async fn read<T, E: Into<Failure>>(
         &self,
         operation: &'static str,
         ask: Ask,

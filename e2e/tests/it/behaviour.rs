@@ -2,13 +2,16 @@
 
 mod duplicates;
 mod filters;
+mod forward;
 mod isolation;
+mod keys;
 mod letters;
 mod operator;
 mod order;
 mod outgoing;
 mod redrive;
 mod site;
+mod slack;
 mod swap;
 mod trimming;
 mod wrong_yaml;

@@ -35,6 +35,26 @@ async fn a_handler_in_c_does_what_a_handler_in_every_language_does() -> Result<(
     conforms(Language { folder: "c", source: "greeter.c", place: "greeter.c:" }).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_rust_does_what_a_handler_in_every_language_does() -> Result<()> {
+    conforms(Language { folder: "command-rust", source: "src/main.rs", place: "src/main.rs:" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_go_does_what_a_handler_in_every_language_does() -> Result<()> {
+    conforms(Language { folder: "command-go", source: "greeter.go", place: "greeter.go:" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_c_does_what_a_handler_in_every_language_does() -> Result<()> {
+    conforms(Language { folder: "command-c", source: "greeter.c", place: "greeter.c:" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_javascript_does_what_a_handler_in_every_language_does() -> Result<()> {
+    conforms(Language { folder: "command-javascript", source: "greeter.js", place: "greeter.js:" }).await
+}
+
 async fn conforms(language: Language) -> Result<()> {
     let scenario = Scenario::read()?;
     let greeter = Greeter::start(language, &scenario).await?;

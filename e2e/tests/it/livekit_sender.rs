@@ -10,7 +10,6 @@ mod limits;
 mod notifier;
 mod outages;
 mod parity;
-mod recorder;
 mod rooms;
 mod senders;
 mod site;

@@ -3,6 +3,7 @@
 mod load;
 mod output;
 mod port;
+mod recorder;
 mod service;
 
 use std::fs;
@@ -19,6 +20,7 @@ use testkit::{Process, fixtures};
 pub(crate) use load::{Load, Poster, Webhook, webhooks};
 pub(crate) use output::{OUT, event_id, events_stored, ids, ids_by_room, make_out, published, repeats, wait_published};
 pub(crate) use port::free_address;
+pub(crate) use recorder::{Attempt, Recorder, Reply, Script};
 pub(crate) use service::Service;
 
 /// Every wait ends after this, for machines on which everything takes ten times as long.

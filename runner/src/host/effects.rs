@@ -1,4 +1,8 @@
-//! `effects`: messages that leave after the invocation is committed, or never.
+//! `effects`: messages and requests that leave after the invocation is committed, or never.
+
+mod request;
+
+use store::Destination;
 
 use crate::bindings::roomwire::plugin::effects;
 
@@ -10,26 +14,26 @@ const COUNT: usize = 100;
 /// Bytes of all effects of one invocation.
 const BYTES: usize = 4 << 20;
 
-/// A message to be published after the commit.
+/// A message or a request that leaves after the commit.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
-    pub(crate) subject: String,
+    pub(crate) to: Destination,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
 impl effects::Host for Host {
     fn publish(&mut self, message: effects::Message) -> wasmtime::Result<Result<(), effects::Error>> {
-        Ok(self.accept(message))
+        Ok(self.accept_message(message))
     }
 
-    fn send(&mut self, _request: effects::Request) -> wasmtime::Result<Result<(), effects::Error>> {
-        Ok(Err(effects::Error::Denied("`effects.send` is not granted to this handler".to_owned())))
+    fn send(&mut self, request: effects::Request) -> wasmtime::Result<Result<(), effects::Error>> {
+        Ok(self.accept_request(request))
     }
 }
 
 impl Host {
-    fn accept(&mut self, message: effects::Message) -> Result<(), effects::Error> {
+    fn accept_message(&mut self, message: effects::Message) -> Result<(), effects::Error> {
         event::subject::validate_publish(&message.subject)
             .map_err(|error| effects::Error::Denied(error.to_string()))?;
         if !self.grants.publish.iter().any(|pattern| event::subject::matches(pattern, &message.subject)) {
@@ -41,19 +45,32 @@ impl Host {
         if let Some((name, _)) = message.headers.iter().find(|(name, value)| !is_header(name, value)) {
             return Err(effects::Error::Denied(format!("header `{}` is not allowed", name.escape_debug())));
         }
-        let size = message.data.len()
-            + message.subject.len()
-            + message.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let size = message.data.len() + message.subject.len() + size_of(&message.headers);
         if size > self.grants.max_message {
             return Err(effects::Error::TooLarge);
         }
+        let to = Destination::Subject(message.subject);
+        self.take(Pending { to, headers: message.headers, body: message.data }, size)
+    }
+
+    fn accept_request(&mut self, request: effects::Request) -> Result<(), effects::Error> {
+        let (to, headers) = request::accept(&request, &self.grants, self.occasion.traceparent.as_deref())?;
+        let size = request.body.len() + request.url.len() + size_of(&headers);
+        self.take(Pending { to, headers, body: request.body }, size)
+    }
+
+    fn take(&mut self, pending: Pending, size: usize) -> Result<(), effects::Error> {
         if self.effects.len() >= COUNT || self.effect_bytes + size > BYTES {
             return Err(effects::Error::QuotaExceeded);
         }
         self.effect_bytes += size;
-        self.effects.push(Pending { subject: message.subject, headers: message.headers, body: message.data });
+        self.effects.push(pending);
         Ok(())
     }
+}
+
+fn size_of(headers: &[(String, String)]) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 /// Whether a guest may set this header: a token, no control characters, and none of the names with which NATS or

@@ -18,8 +18,11 @@ use super::Occasion;
 use super::calls::{Calls, Open, Refused};
 use super::client::{Client, Limits, SendError, Target};
 
+pub(crate) use form::IDEMPOTENCY_KEY;
+pub(super) use form::{Malformed, TRACEPARENT, target};
+
 /// Bytes of a request's body.
-const BODY: usize = 1 << 20;
+pub(super) const BODY: usize = 1 << 20;
 
 /// Bytes of the headers of a request, with what it costs to hold them.
 pub(super) const FIELDS: usize = 64 << 10;
@@ -66,7 +69,7 @@ impl Outgoing {
 
 impl WasiHttpHooks for Outgoing {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name) || FORBIDDEN.contains(&name.as_str()))
+        Arc::new(is_forbidden)
     }
 
     /// It is written where the request is judged.
@@ -93,6 +96,11 @@ impl WasiHttpHooks for Outgoing {
             answer(&client, &target, request, limits, open).await
         })
     }
+}
+
+/// Whether a header is the host's to say.
+pub(super) fn is_forbidden(name: &http::HeaderName) -> bool {
+    DEFAULT_FORBIDDEN_HEADERS.contains(name) || FORBIDDEN.contains(&name.as_str())
 }
 
 async fn answer(

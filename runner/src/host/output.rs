@@ -19,6 +19,9 @@ const KEPT: usize = 16 << 10;
 /// Bytes that a guest may write to one stream in one call.
 const ALLOWED: usize = 1 << 20;
 
+/// Bytes that a command may write to stdout in one call: as many effects as there may be, in base64.
+const EFFECTS: usize = 6 << 20;
+
 /// Bytes that are taken from the guest in one write.
 const PERMIT: usize = 64 << 10;
 
@@ -31,7 +34,31 @@ pub(crate) struct HostLimit(pub(crate) String);
 #[derive(Clone, Debug)]
 pub(crate) struct Tail {
     name: &'static str,
+    /// Bytes that may be written.
+    allowed: usize,
+    /// Bytes of the end that are kept meanwhile.
+    kept: usize,
     state: Arc<Mutex<State>>,
+}
+
+/// The standard streams of one guest.
+pub(crate) struct Stdio {
+    /// What a command reads; another plugin has no stdin.
+    pub(crate) input: Option<Bytes>,
+    pub(crate) out: Tail,
+    pub(crate) err: Tail,
+}
+
+impl Stdio {
+    /// For a component: what it writes is kept for its record.
+    pub(crate) fn of_component() -> Self {
+        Self { input: None, out: Tail::new("stdout"), err: Tail::new("stderr") }
+    }
+
+    /// For a command, which reads `input`: what it writes says how it ended.
+    pub(crate) fn of_command(input: impl Into<Bytes>) -> Self {
+        Self { input: Some(input.into()), out: Tail::whole("stdout", EFFECTS), err: Tail::whole("stderr", ALLOWED) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -43,14 +70,26 @@ struct State {
 impl Tail {
     /// An empty stream; `name` is what errors call it.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, state: Arc::default() }
+        Self { name, allowed: ALLOWED, kept: KEPT, state: Arc::default() }
+    }
+
+    /// A stream of which all is kept.
+    fn whole(name: &'static str, allowed: usize) -> Self {
+        Self { name, allowed, kept: allowed, state: Arc::default() }
+    }
+
+    /// All that is kept, with whatever secrets are in it.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.kept.make_contiguous().to_vec()
     }
 
     /// What is left of it as text, without the secrets of the handler, or nothing if nothing was written.
     pub(crate) fn text(&self, mask: &Mask) -> Option<String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let whole = state.written <= KEPT;
-        let text = String::from_utf8_lossy(state.kept.make_contiguous());
+        let bytes = state.kept.make_contiguous();
+        let text = String::from_utf8_lossy(bytes.get(bytes.len().saturating_sub(KEPT)..).unwrap_or_default());
         let text = if whole { mask.apply(&text).into_owned() } else { mask.apply_to_tail(&text) };
         (!text.is_empty()).then_some(text)
     }
@@ -58,11 +97,11 @@ impl Tail {
     fn take(&self, bytes: &[u8]) -> Result<(), HostLimit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.written = state.written.saturating_add(bytes.len());
-        state.kept.extend(bytes.iter().skip(bytes.len().saturating_sub(KEPT)));
-        let excess = state.kept.len().saturating_sub(KEPT);
+        state.kept.extend(bytes.iter().skip(bytes.len().saturating_sub(self.kept)));
+        let excess = state.kept.len().saturating_sub(self.kept);
         state.kept.drain(..excess);
-        if state.written > ALLOWED {
-            return Err(HostLimit(format!("wrote more than {} KiB to {}", ALLOWED >> 10, self.name)));
+        if state.written > self.allowed {
+            return Err(HostLimit(format!("wrote more than {} KiB to {}", self.allowed >> 10, self.name)));
         }
         Ok(())
     }

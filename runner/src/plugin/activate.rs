@@ -6,8 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use wasmtime::component::{Component, Linker};
+use wasmtime_wasi::p2::bindings::CommandPre;
 
-use super::{CallLimits, Generation, Grants};
+use super::contract::{self, Contract, NoCommand};
+use super::{CallLimits, Entry, Generation, Grants, Shape};
 use crate::bindings::PluginPre;
 use crate::engine::Engine;
 use crate::host::{self, Host};
@@ -39,11 +41,15 @@ pub(crate) enum ActivateError {
     /// The file is machine code.
     #[error("plugin `{}` is precompiled machine code, which is never run; give the .wasm component", .0.display())]
     Precompiled(PathBuf),
-    /// The file is a core module.
-    #[error(
-        "plugin `{}` is a core wasm module and not a component; build it for wasm32-wasip2 against wit/", .0.display()
-    )]
-    CoreModule(PathBuf),
+    /// The file is a core module that is no command.
+    #[error("plugin `{}` is a core wasm module that is no command", path.display())]
+    CoreModule {
+        /// The plugin's file.
+        path: PathBuf,
+        /// What it lacks.
+        #[source]
+        source: NoCommand,
+    },
     /// The file is not a component that compiles.
     #[error("plugin `{}` is not a valid wasm component", path.display())]
     Compile {
@@ -53,7 +59,15 @@ pub(crate) enum ActivateError {
         #[source]
         source: wasmtime::Error,
     },
-    /// The component does not fit the world.
+    /// The component fits neither contract, by the names of what it imports and exports.
+    #[error("plugin `{}` does not fit the world `roomwire:plugin/plugin@0.1.0`: {}", path.display(), differences.join("; "))]
+    Names {
+        /// The plugin's file.
+        path: PathBuf,
+        /// What is missing or too much, in words.
+        differences: Vec<String>,
+    },
+    /// The component does not fit the world, by the types of what it imports and exports.
     #[error("plugin `{}` does not fit the world `roomwire:plugin/plugin@0.1.0`", path.display())]
     World {
         /// The plugin's file.
@@ -61,6 +75,14 @@ pub(crate) enum ActivateError {
         /// What is missing or differs.
         #[source]
         source: wasmtime::Error,
+    },
+    /// A command's config cannot be its environment.
+    #[error("plugin `{}` is a command, whose environment cannot have a variable named {key:?}; rename the key in `config`", path.display())]
+    Environment {
+        /// The plugin's file.
+        path: PathBuf,
+        /// The key of the handler's `config`.
+        key: String,
     },
     /// The plugin's own `check` said no, or broke.
     #[error("plugin `{}` refused its configuration: {reason}", path.display())]
@@ -73,6 +95,16 @@ pub(crate) enum ActivateError {
     /// The compiler broke.
     #[error("failed to compile plugin `{}`: the compiler stopped", .0.display())]
     Stopped(PathBuf),
+}
+
+/// A plugin's file, ready to be granted something.
+pub(crate) struct Compiled {
+    pub(crate) entry: Entry,
+    pub(crate) shape: Shape,
+    /// SHA-256 of the file, in hex.
+    pub(crate) digest: Arc<str>,
+    /// Bytes of the file.
+    pub(crate) size: usize,
 }
 
 /// Makes generations. Compiling takes much memory, so one plugin is compiled at a time.
@@ -110,34 +142,53 @@ impl Activator {
         grants: Arc<Grants>,
         limits: CallLimits,
     ) -> Result<Generation, ActivateError> {
-        let bytes = read(path).await?;
-        let digest: Arc<str> = hex::encode(Sha256::digest(&bytes)).into();
-        let pre = {
-            let _one = self.one.lock().await;
-            let (this, path) = (self.clone(), path.to_owned());
-            let stopped = path.clone();
-            tokio::task::spawn_blocking(move || this.compile(&path, &bytes))
-                .await
-                .map_err(|_| ActivateError::Stopped(stopped))??
-        };
-        Ok(Generation { pre, digest, grants, limits })
+        let Compiled { entry, digest, .. } = self.load(path).await?;
+        if let (Entry::Command(_), Some(key)) = (&entry, grants.config.keys().find(|key| !is_variable(key))) {
+            return Err(ActivateError::Environment { path: path.to_owned(), key: key.clone() });
+        }
+        Ok(Generation { entry, digest, grants, limits })
     }
 
-    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<PluginPre<Host>, ActivateError> {
+    /// Reads, judges, compiles and links a plugin.
+    pub(crate) async fn load(&self, path: &Path) -> Result<Compiled, ActivateError> {
+        let bytes = read(path).await?;
+        let _one = self.one.lock().await;
+        let (this, path) = (self.clone(), path.to_owned());
+        let stopped = path.clone();
+        tokio::task::spawn_blocking(move || this.compile(&path, &bytes))
+            .await
+            .map_err(|_| ActivateError::Stopped(stopped))?
+    }
+
+    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<Compiled, ActivateError> {
         if wasmtime::Engine::detect_precompiled(bytes).is_some() {
             return Err(ActivateError::Precompiled(path.to_owned()));
         }
-        // Bytes 4 to 8 are the version: 1 is a core module, the others are layers of the component model.
-        if bytes.starts_with(b"\0asm\x01\0\0\0") {
-            return Err(ActivateError::CoreModule(path.to_owned()));
-        }
-        let component = Component::new(&self.engine.wasm, bytes)
+        let wrapped =
+            contract::component(bytes).map_err(|source| ActivateError::CoreModule { path: path.to_owned(), source })?;
+        let component = Component::new(&self.engine.wasm, &wrapped)
             .map_err(|source| ActivateError::Compile { path: path.to_owned(), source })?;
-        self.linker
-            .instantiate_pre(&component)
-            .and_then(PluginPre::new)
-            .map_err(|source| ActivateError::World { path: path.to_owned(), source })
+        let shape = Shape::of(&component, &self.engine.wasm);
+        let entry = self.link(path, &component, &shape)?;
+        Ok(Compiled { entry, shape, digest: hex::encode(Sha256::digest(bytes)).into(), size: bytes.len() })
     }
+
+    fn link(&self, path: &Path, component: &Component, shape: &Shape) -> Result<Entry, ActivateError> {
+        let differences = shape.differences();
+        let (Some(contract), []) = (shape.contract(), differences.as_slice()) else {
+            return Err(ActivateError::Names { path: path.to_owned(), differences });
+        };
+        let linked = self.linker.instantiate_pre(component).and_then(|linked| match contract {
+            Contract::Component => PluginPre::new(linked).map(Entry::Component),
+            Contract::Command => CommandPre::new(linked).map(Entry::Command),
+        });
+        linked.map_err(|source| ActivateError::World { path: path.to_owned(), source })
+    }
+}
+
+/// Whether a key can be the name of an environment variable, in which a program finds the value of the key.
+fn is_variable(key: &str) -> bool {
+    !key.is_empty() && !key.contains(['=', '\0'])
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, ActivateError> {

@@ -7,7 +7,7 @@ use livekit::token::Secret;
 use service::config::{self, KeysError, SecretText, SecretsError};
 
 use crate::config::{Config, Handler};
-use crate::host::{Api, Client, Mask, Rate, Tls};
+use crate::host::{Api, Client, Grant, Mask, Rate, Tls};
 use crate::metrics::{Metrics, Outgoing};
 
 /// What one handler's guest may do. Nothing is granted that is not in here. It outlives the generations of the plugin,
@@ -26,10 +26,14 @@ pub(crate) struct Grants {
     pub(crate) secrets: BTreeMap<String, SecretText>,
     /// Keeps them out of logs and records.
     pub(crate) mask: Arc<Mask>,
+    /// The buckets of `allow.keyvalue`, by name.
+    pub(crate) keyvalue: BTreeMap<String, Arc<Grant>>,
     /// LiveKit's API, if `allow.livekit` grants any of it.
     pub(crate) livekit: Option<Arc<Api>>,
     /// Thins the handler's lines in the runner's log.
     pub(crate) logs: Arc<Rate>,
+    /// The key that signs the requests it leaves behind, with its secret: `send.sign`.
+    pub(crate) sign: Option<Arc<(String, Secret)>>,
     /// Counts its outgoing requests.
     pub(crate) outgoing: Outgoing,
 }
@@ -50,12 +54,17 @@ pub enum GranterError {
     /// The key that signs calls of LiveKit's API.
     #[error("failed to read the key that signs calls of LiveKit's API")]
     Key(#[source] KeysError),
+    /// The key that signs what a handler leaves behind.
+    #[error("failed to read the key that signs requests: `send.sign`")]
+    Sign(#[source] KeysError),
 }
 
 /// Makes the grants of all handlers of a runner.
 pub(crate) struct Granter {
     secrets: BTreeMap<String, SecretText>,
     livekit: Option<(String, (String, Secret))>,
+    /// The keys of `send.sign`.
+    signing: BTreeMap<String, Secret>,
     tls: Tls,
     metrics: Metrics,
     max_message: usize,
@@ -78,7 +87,13 @@ impl Granter {
             }
             _ => None,
         };
-        Ok(Self { secrets, livekit, tls: Tls::default(), metrics, max_message })
+        let mut signing = BTreeMap::new();
+        for name in config.handlers.iter().filter_map(|handler| handler.send.sign.as_ref()) {
+            if let Some(secret) = config.livekit.resolve_named(name, env).map_err(GranterError::Sign)? {
+                signing.insert(name.clone(), secret);
+            }
+        }
+        Ok(Self { secrets, livekit, signing, tls: Tls::default(), metrics, max_message })
     }
 
     /// The grants of one handler.
@@ -96,8 +111,18 @@ impl Granter {
             http: Arc::new(Client::granted(allow.http.clone(), allow.networks.clone(), self.tls.clone())),
             mask: Arc::new(Mask::of(&secrets)),
             secrets,
+            keyvalue: allow
+                .keyvalue
+                .iter()
+                .map(|bucket| (bucket.name.clone(), Arc::new(Grant::new(bucket, handler))))
+                .collect(),
             livekit,
             logs: Arc::default(),
+            sign: handler
+                .send
+                .sign
+                .as_ref()
+                .and_then(|name| Some(Arc::new((name.clone(), self.signing.get(name)?.clone())))),
             outgoing: self.metrics.outgoing(&handler.name),
         }
     }

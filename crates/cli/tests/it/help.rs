@@ -14,6 +14,7 @@ fn help_names_every_command_and_what_all_of_them_take() {
         "handler",
         "spool",
         "quarantine",
+        "plugin",
         "sim",
         "--config",
         "--nats",

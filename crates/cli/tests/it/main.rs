@@ -5,6 +5,7 @@
 mod call;
 mod config;
 mod help;
+mod plugin;
 mod quarantine;
 mod runner;
 mod sim;

@@ -6,6 +6,7 @@ mod pattern;
 mod plugin;
 mod rate;
 mod retry;
+mod send;
 mod start;
 mod waiting;
 
@@ -17,11 +18,12 @@ use std::time::Duration;
 use bytesize::{GIB, MIB};
 use event::HandlerName;
 
-pub use allow::{Allow, ApiPattern, Host, HostPattern, Network, Origin};
+pub use allow::{Allow, ApiPattern, BucketConfig, Host, HostPattern, KeyScope, Network, Origin};
 pub use breaker::Breaker;
 pub use pattern::{DEAD_LETTER, Pattern};
 pub use rate::Rate;
 pub use retry::Retry;
+pub use send::{OnUnknown, SendRules};
 pub use start::Start;
 pub use waiting::Waiting;
 
@@ -50,8 +52,9 @@ const KEYS: Keys = Keys {
         "config",
         "secrets",
         "allow",
+        "send",
     ],
-    later: &["command", "native"],
+    later: &["native"],
 };
 
 /// A handler: a plugin with the events it takes and the rules it runs under.
@@ -93,6 +96,8 @@ pub struct HandlerConfig {
     pub secrets: Vec<String>,
     /// What the plugin may do.
     pub allow: Allow,
+    /// How the requests of `effects.send` are sent.
+    pub send: SendRules,
     /// Where the handler stands in the file.
     pub place: Place,
 }
@@ -175,6 +180,9 @@ impl HandlerConfig {
         let config = section.get("config").map(|node| settings(node, problems)).unwrap_or_default();
         let secrets = section.get("secrets").map(|node| secrets::granted(node, &beside.secrets, problems));
         let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, beside, problems));
+        let send = section
+            .get("send")
+            .map_or_else(SendRules::default, |node| SendRules::decode(node, &allow, beside, problems));
         Some(Self {
             name: name?,
             plugin: plugin?,
@@ -194,6 +202,7 @@ impl HandlerConfig {
             config,
             secrets: secrets.unwrap_or_default(),
             allow,
+            send,
             place: section.place,
         })
     }

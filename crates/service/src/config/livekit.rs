@@ -135,6 +135,23 @@ impl LivekitSection {
         Ok(first.resolve_pairs(env)?.into_iter().next())
     }
 
+    /// The secret of one key, for a process that signs.
+    ///
+    /// # Errors
+    ///
+    /// As [`LivekitSection::resolve_keys`].
+    pub fn resolve_named(&self, name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Secret>, KeysError> {
+        if self.uses_dev_keys() && name != DEV_KEY {
+            return Ok(None);
+        }
+        let named = self.entries.iter().filter(|entry| entry.name == name).cloned().collect();
+        if !self.uses_dev_keys() && Vec::is_empty(&named) {
+            return Ok(None);
+        }
+        let named = Self { entries: named, url: None };
+        Ok(named.resolve_pairs(env)?.into_iter().next().map(|(_, secret)| secret))
+    }
+
     fn resolve_pairs(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<(String, Secret)>, KeysError> {
         if self.uses_dev_keys() {
             return Ok(Secret::new(DEV_SECRET).map(|secret| (DEV_KEY.to_owned(), secret)).into_iter().collect());

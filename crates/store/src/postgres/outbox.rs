@@ -38,9 +38,45 @@ pub(crate) fn ask(me: &str, after_id: i64, limit: u32) -> Ask {
         ours!("$3"),
         " offset 0
         ) as w
-        where o.id > $1 order by o.id limit $2"
+        where o.id > $1 and o.request is null order by o.id limit $2"
     );
     Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
+}
+
+/// Asks for the first request of each lane after a place, by place, that is this runner's to send. Two keys of one hash
+/// are a lane: the one waits for the other.
+pub(crate) fn ask_heads(me: &str, after_id: i64, limit: u32) -> Ask {
+    const HEADS: &str = concat!(
+        "select o.id as id, w.handler as handler, o.key as key, o.subject as subject
+        from (
+            select min(id) as first from outbox where request is not null
+            group by handler_id, hashtextextended(key, 0), subject
+        ) as f
+        cross join lateral (
+            select t.id, t.handler_id, t.run, t.shard, t.key, t.subject from outbox as t where t.id = f.first offset 0
+        ) as o
+        cross join lateral (
+            select h.name as handler from progress as p join handlers as h on h.id = p.handler_id
+            where p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and ",
+        ours!("$3"),
+        " offset 0
+        ) as w
+        where f.first > $1 order by f.first limit $2"
+    );
+    Ask { sql: HEADS, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
+}
+
+/// Asks for requests by their places: a JSON array.
+pub(crate) fn ask_requests(ids: String) -> Ask {
+    const REQUESTS: &str = "
+        select o.id as id, h.name as handler, o.key as key, o.subject as subject, o.request as request,
+            o.msg_id as msg_id, o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
+            o.tries as tries, o.error as error
+        from json_array_elements_text($1::json) as i(id)
+        cross join lateral (select * from outbox as t where t.id = i.id::bigint offset 0) as o
+        join handlers as h on h.id = o.handler_id
+        where o.request is not null order by o.id";
+    Ask { sql: REQUESTS, args: vec![Arg::Text(ids)] }
 }
 
 /// Notes that messages are about to be sent, and says which of them are this runner's to send.

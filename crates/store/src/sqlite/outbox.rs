@@ -10,15 +10,15 @@ use super::{
 use crate::{
     Sending,
     error::Failure,
-    fields::Ask,
+    fields::{Arg, Ask},
     scope::Scope,
     sheet::{Line as _, Sheet as _},
 };
 
 pub(crate) const INSERT: &str = "
     with rows (v) as materialized (select value from jsonb_each(?1))
-    insert into outbox (handler_id, run, queued_at, key, subject, msg_id, headers, body)
-    select ?3, ?4, ?6, v ->> 0, v ->> 1, v ->> 2, v ->> 3, substr(?2, v ->> 4, v ->> 5)
+    insert into outbox (handler_id, run, queued_at, key, subject, request, msg_id, headers, body)
+    select ?3, ?4, ?6, v ->> 0, v ->> 1, v ->> 2, v ->> 3, v ->> 4, substr(?2, v ->> 5, v ->> 6)
     from rows";
 
 pub(crate) async fn insert(sheet: JsonSheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
@@ -29,11 +29,35 @@ pub(crate) const WAITING: &str = "
     select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
         sent_last_seq, tries, error
     from outbox as o join handlers as h on h.id = o.handler_id
-    where o.id > $1 order by o.id limit $2";
+    where o.id > $1 and request is null order by o.id limit $2";
 
 /// Asks for messages after a place, by place.
 pub(crate) fn ask(after_id: i64, limit: u32) -> Ask {
     Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into()] }
+}
+
+/// The first request of each lane: read from an index, whatever the bodies.
+pub(crate) const HEADS: &str = "
+    select f.first as id, h.name as handler, f.key as key, f.subject as subject
+    from (
+        select min(id) as first, handler_id, key, subject from outbox where request is not null
+        group by handler_id, key, subject
+    ) as f join handlers as h on h.id = f.handler_id
+    where f.first > $1 order by f.first limit $2";
+
+pub(crate) const REQUESTS: &str = "
+    select o.id as id, h.name as handler, key, subject, request, msg_id, headers, body, queued_at, sent_at, tries, error
+    from outbox as o join handlers as h on h.id = o.handler_id
+    where o.id in (select value from json_each($1)) and request is not null order by o.id";
+
+/// Asks for the first request of each lane after a place, by place.
+pub(crate) fn ask_heads(after_id: i64, limit: u32) -> Ask {
+    Ask { sql: HEADS, args: vec![after_id.into(), i64::from(limit).into()] }
+}
+
+/// Asks for requests by their places: a JSON array.
+pub(crate) fn ask_requests(ids: String) -> Ask {
+    Ask { sql: REQUESTS, args: vec![Arg::Text(ids)] }
 }
 
 pub(crate) const SENDING: &str = "

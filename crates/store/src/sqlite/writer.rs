@@ -7,13 +7,14 @@ use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc};
 
 use lanes::{Millis, Shard};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::{lock::Lock, names::Names};
 use crate::{
     Error,
     error::{Chain, Failure, is_of_database},
+    outbox::Posted,
     scope::{Owner, Scope, now},
 };
 
@@ -196,7 +197,7 @@ pub(crate) struct Writer {
     options: SqliteConnectOptions,
     /// None after trouble, until the database can be opened again.
     desk: Option<Desk>,
-    posted: Arc<Notify>,
+    posted: Arc<Posted>,
     _lock: Lock,
 }
 
@@ -205,7 +206,7 @@ impl Writer {
     pub(crate) fn start(
         options: SqliteConnectOptions,
         conn: SqliteConnection,
-        posted: Arc<Notify>,
+        posted: Arc<Posted>,
         lock: Lock,
     ) -> Queue {
         let (sender, queue) = mpsc::channel(QUEUE);
@@ -252,7 +253,7 @@ impl Writer {
                     job.answer();
                 }
                 if posted {
-                    self.posted.notify_one();
+                    self.posted.notify();
                 }
             }
             Err(error) => {

@@ -65,6 +65,14 @@ impl Site {
         Ok(Self { up, ..self })
     }
 
+    /// kill -9, and starts anew.
+    pub(super) async fn kill_and_start(self) -> Result<Self> {
+        self.up.process.kill9()?;
+        self.up.process.wait_exit(LONG).await?;
+        let up = launch(&self.rig, &self.nats).await?;
+        Ok(Self { up, ..self })
+    }
+
     /// Stops it, and gives what is left behind: nothing can be added to that any more.
     pub(super) async fn end(self) -> Result<Ended> {
         self.stop().await?;
@@ -85,13 +93,17 @@ impl Site {
 
     /// Posts an event as LiveKit does; it must be taken. A busy machine may need a repeat.
     pub(super) async fn post(&self, kind: &str, room: &str, id: &str) -> Result<()> {
-        let body = body(kind, room, id);
+        self.post_body(&body(kind, room, id)).await.with_context(|| id.to_owned())
+    }
+
+    /// As `post`, with this body.
+    pub(super) async fn post_body(&self, body: &str) -> Result<()> {
         let status = wait_for(LONG, "an answer that is no 503", || async {
-            let answer = webhook::deliver(&self.http, self.up.webhook(), &body).await.ok()?;
+            let answer = webhook::deliver(&self.http, self.up.webhook(), body).await.ok()?;
             (answer.status != 503).then_some(answer.status)
         });
         let status = status.await.with_context(|| self.up.process.log())?;
-        ensure!(status == 200, "{id} was answered {status}");
+        ensure!(status == 200, "{body} was answered {status}");
         Ok(())
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::parity::agree;
-use super::recorder::{Reply, Script};
 use super::rooms::{Event, room_started};
 use super::senders::{End, Step, both};
+use crate::rig::{Reply, Script};
 
 /// How many events wait in a queue.
 const DEPTH: usize = 200;

@@ -7,9 +7,9 @@ use livekit::recording::{Recorded, parse};
 use serde_json::Value;
 use testkit::fixtures;
 
-use super::recorder::{Attempt, Reply, Script};
 use super::rooms::Event;
 use super::senders::{Run, Step, both};
+use crate::rig::{Attempt, Reply, Script};
 
 /// What a livekit-server did when it was answered 503, 400, 429, not at all, with a body, and 200.
 const RECORDING: &str = "livekit-1.11.0/retries.jsonl";

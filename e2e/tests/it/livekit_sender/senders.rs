@@ -12,9 +12,8 @@ use testkit::webhook::{KEY, SECRET};
 use tokio::time::sleep;
 
 use super::notifier::{Notifier, Outcome};
-use super::recorder::{Attempt, Recorder, Script};
 use super::rooms::Event;
-use crate::rig::LONG;
+use crate::rig::{Attempt, LONG, Recorder, Script};
 
 /// What a test does, one step after the other.
 pub(super) enum Step {

@@ -13,6 +13,17 @@ pub fn get(key: &str) -> Result<Option<String>, ConfigError> {
     })
 }
 
+/// All that the YAML has, by key.
+///
+/// # Errors
+/// If the host cannot read it.
+pub fn all() -> Result<Vec<(String, String)>, ConfigError> {
+    store::get_all().map_err(|error| {
+        let (store::Error::Upstream(text) | store::Error::Io(text)) = error;
+        ConfigError { text: format!("cannot read `config`: {text}") }
+    })
+}
+
 /// The value of a key that must be there.
 ///
 /// # Errors

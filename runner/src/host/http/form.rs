@@ -15,12 +15,12 @@ use super::key;
 /// Characters of a request's path and query.
 const PATH: usize = 8 << 10;
 
-pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(in crate::host) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request was refused for its form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(in crate::host) enum Malformed {
     /// Its method would make a tunnel, or send back what it was sent with.
     #[error("the method {0} is not allowed")]
     Method(Method),
@@ -35,8 +35,8 @@ pub(super) enum Refused {
     TooLong(usize),
 }
 
-impl Refused {
-    pub(super) fn into_wasi(self) -> Error {
+impl Malformed {
+    pub(in crate::host) fn into_wasi(self) -> Error {
         match self {
             Self::Method(_) => Error::HttpRequestMethodInvalid,
             Self::Host(_) | Self::UserInfo => Error::HttpRequestUriInvalid,
@@ -49,25 +49,25 @@ impl Refused {
 ///
 /// # Errors
 /// If its form is not allowed. Nothing of it has been granted yet.
-pub(super) fn target<B>(request: &Request<B>) -> Result<Target, Refused> {
+pub(in crate::host) fn target<B>(request: &Request<B>) -> Result<Target, Malformed> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-        return Err(Refused::Method(request.method().clone()));
+        return Err(Malformed::Method(request.method().clone()));
     }
     let uri = request.uri();
-    let authority = uri.authority().ok_or_else(|| Refused::Host(String::new()))?;
+    let authority = uri.authority().ok_or_else(|| Malformed::Host(String::new()))?;
     if authority.as_str().contains('@') {
-        return Err(Refused::UserInfo);
+        return Err(Malformed::UserInfo);
     }
     let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
     if length > PATH {
-        return Err(Refused::TooLong(length));
+        return Err(Malformed::TooLong(length));
     }
     let secure = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => true,
         Some(scheme) if *scheme == Scheme::HTTP => false,
-        _ => return Err(Refused::Host(authority.to_string())),
+        _ => return Err(Malformed::Host(authority.to_string())),
     };
-    let host = Host::parse(authority.host()).ok_or_else(|| Refused::Host(authority.host().to_owned()))?;
+    let host = Host::parse(authority.host()).ok_or_else(|| Malformed::Host(authority.host().to_owned()))?;
     // A port that is no number is not there for the library: `host:` and `host:99999` are refused here.
     let port = match authority.as_str().get(authority.host().len()..) {
         None | Some("") => {
@@ -78,7 +78,7 @@ pub(super) fn target<B>(request: &Request<B>) -> Result<Target, Refused> {
             }
         }
         Some(_) => {
-            authority.port_u16().filter(|port| *port != 0).ok_or_else(|| Refused::Host(authority.to_string()))?
+            authority.port_u16().filter(|port| *port != 0).ok_or_else(|| Malformed::Host(authority.to_string()))?
         }
     };
     Ok(Target { secure, host, port })
@@ -107,7 +107,7 @@ pub(super) fn finish(request: Request<Bytes>, target: &Target, occasion: &Occasi
 mod tests {
     use super::*;
 
-    fn of(method: &str, uri: &str) -> Result<String, Refused> {
+    fn of(method: &str, uri: &str) -> Result<String, Malformed> {
         target(&Request::builder().method(method).uri(uri).body(()).unwrap()).map(|target| target.to_string())
     }
 
@@ -128,20 +128,20 @@ mod tests {
     #[test]
     fn what_could_mean_another_host_is_refused() {
         for (method, uri, refused) in [
-            ("GET", "http://api.example.com@evil.net/", Refused::UserInfo),
-            ("GET", "http://user:pass@api.example.com/", Refused::UserInfo),
-            ("GET", "ftp://api.example.com/", Refused::Host("api.example.com".into())),
-            ("GET", "http://127.1/", Refused::Host("127.1".into())),
-            ("GET", "http://2130706433/", Refused::Host("2130706433".into())),
-            ("GET", "http://api.example.com:0/", Refused::Host("api.example.com:0".into())),
-            ("GET", "/only/a/path", Refused::Host(String::new())),
-            ("CONNECT", "http://api.example.com/", Refused::Method(Method::CONNECT)),
-            ("TRACE", "http://api.example.com/", Refused::Method(Method::TRACE)),
+            ("GET", "http://api.example.com@evil.net/", Malformed::UserInfo),
+            ("GET", "http://user:pass@api.example.com/", Malformed::UserInfo),
+            ("GET", "ftp://api.example.com/", Malformed::Host("api.example.com".into())),
+            ("GET", "http://127.1/", Malformed::Host("127.1".into())),
+            ("GET", "http://2130706433/", Malformed::Host("2130706433".into())),
+            ("GET", "http://api.example.com:0/", Malformed::Host("api.example.com:0".into())),
+            ("GET", "/only/a/path", Malformed::Host(String::new())),
+            ("CONNECT", "http://api.example.com/", Malformed::Method(Method::CONNECT)),
+            ("TRACE", "http://api.example.com/", Malformed::Method(Method::TRACE)),
         ] {
             assert_eq!(of(method, uri), Err(refused), "{method} {uri}");
         }
         let long = format!("http://api.example.com/{}", "x".repeat(PATH));
-        assert_eq!(of("GET", &long), Err(Refused::TooLong(PATH + 1)));
+        assert_eq!(of("GET", &long), Err(Malformed::TooLong(PATH + 1)));
     }
 
     fn finished(method: &str, key: Option<&str>, body: &'static str) -> Request<Full<Bytes>> {

@@ -56,6 +56,15 @@ fn a_grant_that_cannot_be_meant_is_refused_with_what_to_write() {
              such as `10.0.0.0/8` or `fd00::/8`",
         ),
         (
+            "send: { timeout: 3s }",
+            "`send` says how requests are sent, and `allow.http` grants none\n  add `allow: { http: \
+             [\"https://api.example.com\"] }`, or remove `send`",
+        ),
+        (
+            "allow: { http: \"http://a\" }, send: { sign: APInone }",
+            "`sign` is `APInone`, and `livekit.keys` has no such key\n  name one of those that are there: devkey",
+        ),
+        (
             "allow: { networks: [10.0.0.0/8] }",
             "`networks` says where the hosts of `http` may be, and `http` grants none\n  add `http: \
              [\"http://billing.internal:8080\"]`, or remove `networks`",

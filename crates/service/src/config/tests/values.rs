@@ -54,7 +54,8 @@ handlers:
     rate: 30/m
     waiting: { events: 500, bytes: 16MiB, room_events: 32, park_after: 2s }
     config: { plan: pro, price: 1.10, code: 0755, eu: true, note: "yes", word: yes }
-    allow: { publish: [usage.>, "billing.*.done"] }
+    allow: { publish: [usage.>, "billing.*.done"], http: "https://api.example.com" }
+    send: { sign: APIdef, timeout: 3s, on_unknown: hold }
 "#;
 
 #[test]
@@ -124,6 +125,8 @@ fn every_key_of_a_handler_is_read() {
         [("code", "0755"), ("eu", "true"), ("note", "yes"), ("plan", "pro"), ("price", "1.10"), ("word", "yes")]
     );
     assert!(handler.allow.may_publish("usage.eu.joined") && handler.allow.may_publish("billing.eu.done"));
+    let send = &handler.send;
+    assert_eq!((send.sign.as_deref(), send.timeout.as_secs(), send.on_unknown), (Some("APIdef"), 3, OnUnknown::Hold));
     assert!(!handler.allow.may_publish("usage") && !handler.allow.may_publish("billing.done"));
 }
 
@@ -137,6 +140,7 @@ fn a_handler_needs_three_keys_and_has_defaults_for_the_rest() {
     assert_eq!(handler.retry, Retry::default());
     assert_eq!((handler.breaker.clone(), handler.rate), (Some(Breaker::default()), None));
     assert_eq!(handler.waiting, Waiting::default());
+    assert_eq!(handler.send, SendRules::default());
     assert_eq!(handler.allow, Allow::default(), "nothing is granted");
 }
 

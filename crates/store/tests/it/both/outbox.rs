@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lanes::Origin;
 use store::{Sending, Sent};
 
-use super::world::{World, claiming, done, done_with, effect, failed, report, row, row_of};
+use super::world::{World, claiming, done, done_with, effect, failed, report, request, row, row_of};
 
 #[tokio::test]
 async fn effects_wait_in_commit_order_with_ids_that_never_change() {
@@ -32,6 +32,54 @@ async fn effects_wait_in_commit_order_with_ids_that_never_change() {
     assert_eq!((&*rows[0].key, rows[0].tries, &rows[0].sent, &rows[0].error), ("room", 0, &None, &None));
     let page = world.outbox_waiting(rows[0].id, 2).await.unwrap();
     assert_eq!(page, rows[1..3]);
+}
+
+#[tokio::test]
+async fn of_requests_the_first_of_each_key_and_origin_waits_and_messages_are_apart() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let mixed = vec![request("https://a.example", "/1"), effect("a", "m"), request("https://b.example", "/2")];
+    world.put_done(&owner, vec![row(1, Origin::Stream, done_with(mixed))]).await;
+    let again = done_with(vec![request("https://a.example", "/3?x=1")]);
+    world.put_done(&owner, vec![row(2, Origin::Stream, again)]).await;
+    let lines = async || -> Vec<String> {
+        let ids: Vec<i64> = world.requests_waiting(0, 10).await.unwrap().iter().map(|head| head.id).collect();
+        let rows = world.requests(&ids).await.unwrap();
+        rows.iter().map(|row| format!("{} {}{} {}", row.method, row.origin, row.path, row.id_key)).collect()
+    };
+    let second = "POST https://b.example/2 default/billing/EV_1/2".to_owned();
+    assert_eq!(lines().await, ["POST https://a.example/1 default/billing/EV_1/0".to_owned(), second.clone()]);
+    let heads = world.requests_waiting(0, 10).await.unwrap();
+    assert_eq!(world.requests_waiting(heads[0].id, 10).await.unwrap(), heads[1..]);
+    assert_eq!((&*heads[0].handler, &*heads[0].key, &*heads[0].origin), ("billing", "room", "https://a.example"));
+    let rows = world.requests(&[heads[0].id]).await.unwrap();
+    assert_eq!((&*rows[0].handler, &*rows[0].key, rows[0].body.as_ref()), ("billing", "room", b"{}".as_slice()));
+    assert_eq!((rows[0].headers.len(), rows[0].tries, rows[0].sent_at), (1, 0, None));
+    let messages = world.outbox_waiting(0, 10).await.unwrap();
+    assert_eq!(messages.iter().map(|row| &*row.subject).collect::<Vec<_>>(), ["a"]);
+    world.outbox_sending(&[Sending { id: rows[0].id, stream: String::new(), last_seq: 0 }], 7).await.unwrap();
+    world.outbox_unanswered(&[(rows[0].id, "no answer".into())]).await.unwrap();
+    let first = world.requests(&[rows[0].id]).await.unwrap().remove(0);
+    assert_eq!(
+        (first.id, first.tries, first.sent_at, first.error.as_deref()),
+        (rows[0].id, 1, Some(7), Some("no answer"))
+    );
+    world.outbox_sent(&[first.id]).await.unwrap();
+    assert_eq!(lines().await, [second, "POST https://a.example/3?x=1 default/billing/EV_2/0".to_owned()]);
+}
+
+#[tokio::test]
+async fn operators_see_messages_and_requests_of_all_handlers_or_of_one() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let both = done_with(vec![effect("a.b", "m"), request("https://a.example", "/1")]);
+    world.put_done(&owner, vec![row(1, Origin::Stream, both)]).await;
+    let list = async |handler, after| world.outbox_list(handler, after, 9).await.unwrap();
+    let all = list(None, 0).await;
+    let told: Vec<_> = all.iter().map(|row| (row.to.as_str(), row.tries, row.error.clone())).collect();
+    assert_eq!(told, [("a.b", 0, None), ("POST https://a.example/1", 0, None)]);
+    assert_eq!(list(Some("billing"), all[0].id).await, all[1..]);
+    assert!(list(Some("other"), 0).await.is_empty());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 /// How an attempt is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// With this status and no body.
     Status(u16),
     /// With this status, no body, and so many seconds in `Retry-After`.
@@ -25,41 +25,41 @@ pub(super) enum Reply {
 }
 
 /// What an event's attempts are answered, one after the other, by the event's id; 200 where there is nothing left.
-pub(super) type Script = HashMap<String, VecDeque<Reply>>;
+pub(crate) type Script = HashMap<String, VecDeque<Reply>>;
 
 /// One attempt.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt {
-    pub(super) id: String,
-    pub(super) room: String,
+pub(crate) struct Attempt {
+    pub(crate) id: String,
+    pub(crate) room: String,
     /// When its first bytes were there.
-    pub(super) began: Instant,
+    pub(crate) began: Instant,
     /// When its answer was written.
-    pub(super) ended: Instant,
+    pub(crate) ended: Instant,
     /// The number of its connection.
-    pub(super) connection: usize,
+    pub(crate) connection: usize,
     /// Names in lower case, in the order in which they came.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
-    pub(super) reply: Reply,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+    pub(crate) reply: Reply,
 }
 
 impl Reply {
     /// Whether the connection serves afterwards.
-    pub(super) fn keeps_the_connection(self) -> bool {
+    pub(crate) fn keeps_the_connection(self) -> bool {
         matches!(self, Reply::Status(_) | Reply::After(..))
     }
 }
 
 impl Attempt {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
     }
 }
 
 /// Listens until the test ends.
 #[derive(Clone)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
@@ -77,7 +77,7 @@ struct Request {
 }
 
 impl Recorder {
-    pub(super) fn start(script: Script) -> Result<Self> {
+    pub(crate) fn start(script: Script) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
         let address = listener.local_addr()?;
         let recorder = Self { address, state: Arc::new(Mutex::new(State { script, attempts: Vec::new() })) };
@@ -92,12 +92,12 @@ impl Recorder {
         Ok(recorder)
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/livekit", self.address)
     }
 
     /// What came so far, in order.
-    pub(super) fn attempts(&self) -> Vec<Attempt> {
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
         self.state().attempts.clone()
     }
 

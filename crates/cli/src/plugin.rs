@@ -1,0 +1,46 @@
+//! `roomwire plugin`: write a handler, look at what was built, and try it, before anything is deployed.
+
+mod bench;
+mod build;
+mod check;
+mod event;
+mod fixture;
+mod handling;
+mod new;
+mod run;
+mod shown;
+mod template;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::args::Globals;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Begin a handler: a folder with one that works, its build, and tests
+    New(new::Flags),
+    /// Build a handler with the script `build` of its folder, and check what comes out
+    Build(build::Flags),
+    /// Tell which contract a plugin is written for, whether it fits, what it imports and which grants it may need
+    Check(check::Flags),
+    /// Call a plugin with one event, and show what it would set off
+    Run(run::Flags),
+    /// Call a plugin with the events of a folder, and compare what becomes of each with what is expected
+    Test(test::Flags),
+    /// Measure what an event costs
+    Bench(bench::Flags),
+}
+
+pub(crate) async fn run(globals: &Globals, command: PluginCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PluginCommand::New(flags) => new::run(globals, &flags),
+        PluginCommand::Build(flags) => build::run(globals, &flags).await,
+        PluginCommand::Check(flags) => check::run(globals, &flags).await,
+        PluginCommand::Run(flags) => run::run(globals, flags).await,
+        PluginCommand::Test(flags) => test::run(globals, flags).await,
+        PluginCommand::Bench(flags) => bench::run(globals, flags).await,
+    }
+}

@@ -1,0 +1,91 @@
+//! As which handler a plugin is called: as one of the configuration, or as one that the flags describe.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use runner::workbench::{Bench, Workbench};
+use serde_json::json;
+use service::config::{Config, parse};
+
+use crate::args::Globals;
+use crate::failure::Usage;
+use crate::target;
+
+/// The name of a handler that the flags describe.
+const NAME: &str = "trial";
+
+/// Plugin, config and grants.
+#[derive(Debug, Args)]
+pub(crate) struct HandlingFlags {
+    /// The plugin's file [default: that of `--handler`]
+    file: Option<PathBuf>,
+    /// Call it as this handler of the configuration: with its config, secrets, grants and limits
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
+    /// A key of the handler's config; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    settings: Vec<(String, String)>,
+    /// Where it may send requests, as in `allow.http`; may be repeated. They are sent
+    #[arg(long, value_name = "ORIGIN", conflicts_with = "handler")]
+    http: Vec<String>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as key=value")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// A handler, ready to be activated.
+pub(super) struct Handling {
+    config: Config,
+    name: String,
+}
+
+impl HandlingFlags {
+    /// The handler that is meant.
+    pub(super) fn handling(&self, globals: &Globals) -> anyhow::Result<Handling> {
+        let mut handling = match (&self.handler, &self.file) {
+            (Some(name), _) => Handling { config: target::config(globals)?, name: name.clone() },
+            (None, Some(file)) => Handling { config: described(file, &self.http)?, name: NAME.to_owned() },
+            (None, None) => {
+                return Err(Usage("name the plugin's file, or a handler with `--handler`".to_owned()).into());
+            }
+        };
+        let name = handling.name.clone();
+        if let Some(handler) = handling.config.handlers.iter_mut().find(|it| it.name.as_str() == name) {
+            if let (Some(_), Some(file)) = (&self.handler, &self.file) {
+                handler.plugin.clone_from(file);
+            }
+            handler.config.extend(self.settings.iter().cloned());
+        }
+        Ok(handling)
+    }
+}
+
+/// A configuration with one handler, which may publish wherever a handler can.
+fn described(file: &Path, http: &[String]) -> anyhow::Result<Config> {
+    let file = std::path::absolute(file).context("cannot tell the plugin's path")?;
+    let text = json!({
+        "handlers": [{ "name": NAME, "plugin": file, "on": "*", "allow": { "http": http } }],
+    });
+    let mut config = parse(&text.to_string(), Path::new("--http"))?;
+    for handler in &mut config.handlers {
+        handler.allow.publish = vec![">".to_owned()];
+    }
+    Ok(config)
+}
+
+impl Handling {
+    /// Activates the plugin, with more config.
+    pub(super) async fn open(&self, bench: &Workbench, more: &BTreeMap<String, String>) -> anyhow::Result<Bench> {
+        let mut config = self.config.clone();
+        for handler in config.handlers.iter_mut().filter(|it| it.name.as_str() == self.name) {
+            handler.config.extend(more.clone());
+        }
+        let config = runner::Config::new(&config, config.state.url.clone())
+            .map_err(|problems| Usage(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        Ok(bench.open(&config, &self.name).await?)
+    }
+}

@@ -1,0 +1,105 @@
+//! Which of the two contracts a file is written for, and the component that is made of it.
+
+use std::borrow::Cow;
+
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+};
+use wasmparser::{Parser, Payload};
+use wit_component::ComponentEncoder;
+
+/// How a plugin is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contract {
+    /// A component with the exports of the world `plugin`.
+    Component,
+    /// A program: the event on stdin, effects on stdout, its end in the exit code.
+    Command,
+}
+
+/// A core module that is no command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoCommand {
+    /// It is what a component is made of.
+    #[error(
+        "it is the core of a component; finish it with `wasm-tools component new --adapt wasi_snapshot_preview1=…`, or \
+         build it for wasm32-wasip2"
+    )]
+    Core,
+    /// It cannot be started.
+    #[error("it exports no `_start`; build it as a program for WASI, or as a component against wit/")]
+    NoStart,
+    /// It imports what WASI 0.1 does not have.
+    #[error("it is no program for WASI 0.1: {0}")]
+    Wrap(String),
+    /// It is no module.
+    #[error("it cannot be read as wasm")]
+    Parse(#[source] wasmparser::BinaryReaderError),
+}
+
+/// The component of a file: a program for WASI 0.1 is wrapped with the standard adapter, all else is as it is.
+///
+/// # Errors
+/// If it is a core module that cannot be run as a program.
+pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, NoCommand> {
+    // Bytes 4 to 8 are the version: 1 is a core module, the others are layers of the component model.
+    if !bytes.starts_with(b"\0asm\x01\0\0\0") {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    judge(bytes)?;
+    ComponentEncoder::default()
+        .module(bytes)
+        .and_then(|it| it.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER))
+        .and_then(|mut it| it.encode())
+        .map(Cow::Owned)
+        .map_err(|error| NoCommand::Wrap(format!("{error:#}")))
+}
+
+/// Tells a program from other modules, as the wrapper's own words would not help an author.
+fn judge(module: &[u8]) -> Result<(), NoCommand> {
+    let mut starts = false;
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.map_err(NoCommand::Parse)? {
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    starts |= export.map_err(NoCommand::Parse)?.name == "_start";
+                }
+            }
+            Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                return Err(NoCommand::Core);
+            }
+            _ => {}
+        }
+    }
+    if starts { Ok(()) } else { Err(NoCommand::NoStart) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty core module, with custom sections.
+    fn module(sections: &[&str]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+        for name in sections {
+            let length = u8::try_from(name.len()).unwrap();
+            bytes.extend([0, length + 1, length]);
+            bytes.extend(name.as_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_core_module_that_cannot_be_run_is_refused_with_what_to_build_instead() {
+        let refused = |bytes: &[u8]| component(bytes).unwrap_err().to_string();
+        assert!(refused(&module(&[])).contains("exports no `_start`"));
+        assert!(refused(&module(&["name", "component-type:plugin"])).contains("core of a component"));
+        assert!(refused(b"\0asm\x01\0\0\0\x07\x05").contains("cannot be read"));
+    }
+
+    #[test]
+    fn what_is_no_core_module_is_left_as_it_is() {
+        let layer = b"\0asm\x0d\0\x01\0";
+        assert!(matches!(component(layer), Ok(Cow::Borrowed(bytes)) if bytes == layer));
+    }
+}
