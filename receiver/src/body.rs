@@ -35,11 +35,31 @@ pub(crate) struct Bodies {
     memory: Arc<Semaphore>,
 }
 
-/// A whole body, which counts against the budget as long as this lives.
+/// A whole body, which counts against the budget as long as this lives, or bytes that were [paid](Body::paid) by it.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
-    memory: Option<OwnedSemaphorePermit>,
+    memory: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+/// Bytes that count against the budget as long as anybody has them.
+struct Paid {
+    bytes: Bytes,
+    _memory: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl AsRef<[u8]> for Paid {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Body {
+    /// The body, or what is stored of it, for whoever may keep it longer than its request lasts: the NATS client holds
+    /// what it cannot write now, also when nobody waits for the acknowledgement any more.
+    pub(crate) fn paid(&self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Paid { bytes, _memory: self.memory.clone() })
+    }
 }
 
 /// Why there is no whole body.
@@ -167,7 +187,10 @@ mod tests {
         let body = first.whole();
         drop(second);
         assert_eq!(bodies.memory.available_permits(), 2);
+        let kept = body.paid(body.bytes.clone());
         drop(body);
+        assert_eq!(bodies.memory.available_permits(), 2, "somebody still has it");
+        drop(kept);
         assert_eq!(bodies.memory.available_permits(), 4);
     }
 

@@ -108,7 +108,7 @@ impl Webhooks {
             Err(refusal) => return Box::pin(self.refused(refusal, &received)).await,
         };
         let (id, key) = (envelope.id.clone(), envelope.key.clone());
-        match self.acceptor.accept(envelope, body, received.deadline).await {
+        match self.acceptor.accept(envelope, received.body.paid(body), received.deadline).await {
             Ok(outcome) => outcome,
             Err(fault) => unavailable(fault, received.peer, Some((&id, &key))),
         }

@@ -5,6 +5,9 @@ wasmtime::component::bindgen!({
     world: "plugin",
     imports: {
         "roomwire:plugin/livekit.call": async | trappable,
+        "wasi:keyvalue/store.open": trappable,
+        "wasi:keyvalue/store": async | trappable,
+        "wasi:keyvalue/atomics": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -7,7 +7,7 @@ mod handlers;
 mod letters;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use self::letters::{Decision, Filter, Named};
 use self::waiting::Fate;
 use crate::config::Handler;
 use crate::fleet::Handlers;
+use crate::host::Mask;
 use crate::shared::Shared;
 
 /// The subject on which a runner answers.
@@ -91,6 +92,8 @@ pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) configs: Arc<[Arc<Handler>]>,
     pub(crate) handlers: Handlers,
+    /// Keep the secrets of the handlers out of answers.
+    pub(crate) masks: HashMap<Arc<str>, Arc<Mask>>,
 }
 
 impl Control {

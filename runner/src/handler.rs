@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use claim::is_anchored;
-use lanes::{Command, CommitReply, Identity, Input, Seq, Shard};
+use lanes::{Command, CommitReply, ConflictKind, Identity, Input, Seq, Shard};
 use service::admin::Component;
 use store::{Event, Hold, LIVE, Owner, Report, Stop};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Handler;
 use crate::filter::Filter;
 use crate::fleet::{Shards, Standing};
+use crate::host::Uncommitted;
 use crate::plugin::Plugin;
 use crate::shared::Shared;
 
@@ -88,6 +89,8 @@ pub(crate) struct Task {
     config: Arc<Handler>,
     filter: Arc<Filter>,
     plugin: Plugin,
+    /// What finished invocations have written and no commit has answered for.
+    uncommitted: Arc<Uncommitted>,
     machine: lanes::Handler<Arc<Event>, Arc<Report>>,
     shards: BTreeMap<Shard, Owned>,
     /// What the fleet is told of the shards.
@@ -134,6 +137,7 @@ impl Task {
             shared,
             config,
             plugin,
+            uncommitted: Arc::default(),
             shards: BTreeMap::new(),
             standing: Shards::default(),
             jobs: JoinSet::new(),
@@ -276,6 +280,10 @@ impl Task {
                 self.drop_shard(*shard);
                 self.standing.remove(*shard);
                 self.shared.store.changed().notify_one();
+            }
+            Input::Committed { reply: CommitReply::Refused(conflicts), .. } => {
+                let changed = conflicts.iter().filter(|conflict| conflict.kind == ConflictKind::Changed).count();
+                self.shared.metrics.in_vain(&self.config.name, changed);
             }
             Input::Quiet { shard, pending, .. } => {
                 self.shared.metrics.lag(&self.config.name, *shard, *pending);

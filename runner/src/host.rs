@@ -30,6 +30,7 @@ pub(crate) use calls::{Calls, Lease};
 pub(crate) use client::{Client, Incoming, Limits as Deadlines, SendError, Target, Tls};
 pub(crate) use effects::Pending;
 pub(crate) use http::IDEMPOTENCY_KEY;
+pub(crate) use keyvalue::{Access, Grant, Uncommitted};
 pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
 pub(crate) use logging::{Level, LogLine, Rate};
 pub(crate) use mask::Mask;
@@ -58,6 +59,8 @@ pub(crate) struct Budget {
     pub(crate) timeout: Duration,
     /// For how long the event is this runner's.
     pub(crate) lease: Lease,
+    /// Where its keys are; none where there are none to be had.
+    pub(crate) keys: Option<Access>,
 }
 
 /// The data of one guest's store.
@@ -72,6 +75,7 @@ pub(crate) struct Host {
     pub(crate) effects: Vec<Pending>,
     effect_bytes: usize,
     occasion: Arc<Occasion>,
+    pub(crate) keyvalue: keyvalue::Session,
     pub(crate) logs: logging::Log,
     /// The guest stopped to let others compute, and not to wait for the host.
     pub(crate) computing: Arc<AtomicBool>,
@@ -104,6 +108,7 @@ impl Host {
             effects: Vec::new(),
             effect_bytes: 0,
             occasion,
+            keyvalue: keyvalue::Session::new(budget.keys),
             logs: logging::Log::default(),
             computing: Arc::default(),
         }

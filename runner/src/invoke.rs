@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lanes::Outcome;
-use store::{Effect, Report};
+use store::{Effect, Keyvalue, Report};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::p2::bindings::CommandPre;
@@ -20,7 +20,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use crate::bindings::Plugin;
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::engine::Engine;
-use crate::host::{Budget, Host, HostLimit, Lease, LogLine, Occasion, Stdio};
+use crate::host::{Access, Budget, Host, HostLimit, Lease, LogLine, Occasion, Stdio};
 use crate::plugin::{Entry, Generation, Grants};
 use judge::{Judgement, judge};
 
@@ -38,15 +38,22 @@ enum Broken {
     NoInstance(wasmtime::Error),
 }
 
-/// Calls the plugin's `handle` with an event, which is this runner's for as long as `lease` says.
-pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit::Event, lease: Lease) -> Finished {
+/// Calls the plugin's `handle` with an event, which is this runner's for as long as `lease` says, and whose keys are
+/// where `keys` says.
+pub(crate) async fn handle(
+    engine: &Engine,
+    generation: &Generation,
+    event: wit::Event,
+    lease: Lease,
+    keys: Option<Access>,
+) -> Finished {
     let (started, started_at) = (Instant::now(), unix_ms());
     let occasion = occasion(&event);
     let stdio = match &generation.entry {
         Entry::Component(_) => Stdio::of_component(),
         Entry::Command(_) => Stdio::of_command(command::document(&event)),
     };
-    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, lease, stdio).await;
+    let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, (lease, keys), stdio).await;
     let result = call.handle(generation, event).await;
     let Judgement { outcome, name, error, backtrace } = judge(result, call.store.data());
     let grants = &generation.grants;
@@ -56,6 +63,7 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
         .extend(host.calls.take_notes().into_iter().map(|note| LogLine::of_host(grants.mask.apply(&note).into())));
     let settled = matches!(outcome, Outcome::Done | Outcome::Skipped);
     let effects = if settled { std::mem::take(&mut host.effects) } else { Vec::new() };
+    let keyvalue = if settled { host.keyvalue.take() } else { Keyvalue::default() };
     let report = Report {
         started_at,
         duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -70,6 +78,7 @@ pub(crate) async fn handle(engine: &Engine, generation: &Generation, event: wit:
             .into_iter()
             .map(|effect| Effect { to: effect.to, headers: effect.headers, body: effect.body.into() })
             .collect(),
+        keyvalue,
     };
     Finished { outcome, report, logs: thinned(logs.lines, grants) }
 }
@@ -102,7 +111,8 @@ pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<()
         Entry::Component(_) => Stdio::of_component(),
         Entry::Command(_) => Stdio::of_command(command::check_document()),
     };
-    let mut call = Call::new(engine, generation, grants, Occasion::default(), Lease::default(), stdio).await;
+    let none = (Lease::default(), None);
+    let mut call = Call::new(engine, generation, grants, Occasion::default(), none, stdio).await;
     let result = call.check(generation).await;
     let stderr = call.stdio.err.text(&call.store.data().grants.mask);
     match result {
@@ -133,12 +143,12 @@ impl Call {
         generation: &Generation,
         grants: Arc<Grants>,
         occasion: Occasion,
-        lease: Lease,
+        (lease, keys): (Lease, Option<Access>),
         stdio: Stdio,
     ) -> Self {
         // The semaphore is never closed.
         let permit = engine.permits.clone().acquire_owned().await.ok();
-        let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease };
+        let budget = Budget { memory: generation.limits.memory, timeout: generation.limits.timeout, lease, keys };
         let mut store = Store::new(&engine.wasm, Host::new(grants, occasion, budget, &stdio));
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(1);
@@ -160,7 +170,7 @@ impl Call {
             Entry::Component(pre) => pre,
             Entry::Command(pre) => {
                 let exit = self.run(pre, generation.limits.timeout).await;
-                return command::conclude(self.store.data_mut(), exit, &self.stdio);
+                return command::conclude(self.store.data_mut(), exit, &self.stdio).await;
             }
         };
         let computing = self.store.data().computing.clone();

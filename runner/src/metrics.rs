@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
 use store::{Event, Report};
 
 use crate::config::Handler;
@@ -64,6 +65,7 @@ impl Outgoing {
 #[derive(Clone)]
 pub(crate) struct Metrics {
     invocations: Family<OfOutcome, Counter>,
+    conflicts: Family<OfHandler, Counter>,
     duration: Family<OfHandler, Histogram, fn() -> Histogram>,
     waiting: Family<OfHandler, Gauge>,
     waiting_bound: Family<OfHandler, Gauge>,
@@ -99,6 +101,7 @@ impl Metrics {
     pub(crate) fn register(metrics: &service::admin::Metrics) -> Self {
         let this = Self {
             invocations: Family::default(),
+            conflicts: Family::default(),
             duration: Family::new_with_constructor(durations),
             waiting: Family::default(),
             waiting_bound: Family::default(),
@@ -128,6 +131,11 @@ impl Metrics {
         metrics.register(|registry| {
             let runner = registry.sub_registry_with_prefix("runner");
             runner.register("invocations", "Attempts by how they ended", this.invocations.clone());
+            runner.register(
+                "commit_conflicts",
+                "Invocations that the store refused, as keys that they had read were changed meanwhile; they run again",
+                this.conflicts.clone(),
+            );
             runner.register("invocation_duration_seconds", "Time of one attempt", this.duration.clone());
             runner.register("events_waiting", "Events in memory that are not settled", this.waiting.clone());
             for (name, help, family) in [
@@ -169,17 +177,7 @@ impl Metrics {
             );
             runner.register("parked_events", "Events that wait in the state store", this.parked.clone());
             runner.register("dead_letters", "Dead letters that were not redriven", this.dead.clone());
-            runner.register(
-                "outbox_rows",
-                "Messages and requests that were committed and not sent yet",
-                this.outbox.clone(),
-            );
-            runner.register(
-                "outbox_sent",
-                "Messages that their stream acknowledged, and requests that were answered 2xx",
-                this.sent.clone(),
-            );
-            runner.register("outbox_failures", "Sends that failed or were not answered", this.send_failures.clone());
+            this.register_outbox(runner);
             runner.register("shards", "Shards that this runner owns", this.shards.clone());
             runner.register(
                 "trimmed_events",
@@ -197,11 +195,32 @@ impl Metrics {
         this
     }
 
+    fn register_outbox(&self, runner: &mut Registry) {
+        runner.register(
+            "outbox_rows",
+            "Messages and requests that were committed and not sent yet",
+            self.outbox.clone(),
+        );
+        runner.register(
+            "outbox_sent",
+            "Messages that their stream acknowledged, and requests that were answered 2xx",
+            self.sent.clone(),
+        );
+        runner.register("outbox_failures", "Sends that failed or were not answered", self.send_failures.clone());
+    }
+
     pub(crate) fn invoked(&self, handler: &str, report: &Report) {
         let labels = OfOutcome { handler: handler.to_owned(), outcome: report.outcome.to_string() };
         self.invocations.get_or_create(&labels).inc();
         let seconds = std::time::Duration::from_micros(report.duration_us).as_secs_f64();
         self.duration.get_or_create(&of(handler)).observe(seconds);
+    }
+
+    /// The store has refused so many invocations because of what they had read.
+    pub(crate) fn in_vain(&self, handler: &HandlerName, invocations: usize) {
+        if invocations > 0 {
+            self.conflicts.get_or_create(&of(handler.as_str())).inc_by(invocations as u64);
+        }
     }
 
     /// What a handler has in hand, what it may have, and how it stands at its gate.

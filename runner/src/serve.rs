@@ -118,18 +118,22 @@ async fn serve(
     let handlers = Handlers::default();
     // What other tasks depend on outlives the handlers: the outbox sends what the drain commits.
     let (background, mut beside) = (CancellationToken::new(), JoinSet::new());
-    let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone() };
+    let granted: HashMap<Arc<str>, Arc<Grants>> =
+        configs.iter().map(|config| (Arc::from(config.name.as_str()), Arc::new(granter.grants(config)))).collect();
+    let masks = granted.iter().map(|(name, grants)| (name.clone(), grants.mask.clone())).collect();
+    let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone(), masks };
     beside.spawn(control.run(background.clone()));
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
     beside.spawn(fleet.run(shutdown.clone(), background.clone()));
+    beside.spawn(crate::sweep::run(store.clone(), background.clone()));
     beside.spawn(statistics(store.clone(), metrics.clone(), background.clone()));
     beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
     let (mut serving, mut senders) = (JoinSet::new(), HashMap::new());
     for config in configs.iter() {
-        let grants = Arc::new(granter.grants(config));
-        senders.insert(Arc::from(config.name.as_str()), sender(config, &grants));
-        let watched = Watched::new(config.plugin.clone(), grants, config.limits);
+        let Some((name, grants)) = granted.get_key_value(config.name.as_str()) else { continue };
+        senders.insert(name.clone(), sender(config, grants));
+        let watched = Watched::new(config.plugin.clone(), grants.clone(), config.limits);
         let slot = Slot {
             shared: shared.clone(),
             config: config.clone(),
@@ -159,6 +163,7 @@ fn sender(config: &Handler, grants: &Grants) -> Sender {
         sign: grants.sign.clone(),
         timeout: config.send.timeout,
         on_unknown: config.send.on_unknown,
+        mask: grants.mask.clone(),
         outgoing: grants.outgoing.clone(),
     }
 }

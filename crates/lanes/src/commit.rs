@@ -142,6 +142,8 @@ pub enum Cause {
     Crashed(Crash),
     /// The process died whenever it ran.
     ProcessDied,
+    /// Shared keys that it reads were changed each time before it was committed, for as long as retries go on.
+    Conflict,
 }
 
 /// The attempts made on one event.

@@ -104,8 +104,8 @@ impl Gate {
                 }
                 self.probe_at = now.saturating_add(self.wait);
             }
-            // It never came to what is tried: the next one may be the probe at once.
-            Outcome::Permanent => {}
+            // It says nothing of what is tried: the next one may be the probe at once.
+            Outcome::Permanent | Outcome::Conflict => {}
             Outcome::HostFailed => {
                 if probed {
                     self.probe_at = now.saturating_add(self.wait);

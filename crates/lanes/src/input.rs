@@ -265,6 +265,8 @@ pub enum Outcome {
     Crash(Crash),
     /// The host failed (store, NATS, engine): not an attempt.
     HostFailed,
+    /// It did its work, but shared keys that it had read were changed meanwhile: not an attempt, it runs again.
+    Conflict,
 }
 
 /// How a guest broke.
@@ -314,4 +316,6 @@ pub enum ConflictKind {
     AlreadyOurs,
     /// The store cannot take this row, whoever asks.
     Unstorable,
+    /// Somebody has changed keys that its invocation had read: it is to run again.
+    Changed,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::retry::Conflicts;
 use crate::{AttemptState, BYGONE, Identity, Millis, Origin, Seq, StoredEvent};
 
 /// An event in memory.
@@ -15,6 +16,7 @@ pub(crate) struct Item<E> {
     pub(crate) event: E,
     pub(crate) step: Step,
     pub(crate) failed: Failed,
+    pub(crate) conflicts: Conflicts,
 }
 
 /// Where an event in memory is.
@@ -52,6 +54,7 @@ impl<E> Item<E> {
             event: event.event,
             step: Step::Waiting,
             failed: Failed::Recorded,
+            conflicts: Conflicts::default(),
         }
     }
 }

@@ -8,6 +8,27 @@ const HOST_WAIT_MS: Millis = 1_000;
 /// A handler that wishes to be called again at once is called again after this long, so that it cannot fill the history.
 const LEAST_WISH_MS: Millis = 100;
 
+/// A second run in vain waits so long, a third one twice as long, …
+const CONFLICT_WAIT_MS: Millis = 10;
+/// … up to this.
+const LONGEST_CONFLICT_WAIT_MS: Millis = 1_000;
+
+/// The runs of an event that were in vain since its last attempt: keys that they had read were changed before they could
+/// be committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conflicts {
+    count: u32,
+    /// When the first of them ended.
+    since: Millis,
+}
+
+impl Conflicts {
+    /// When the first of them ended; now if there was none.
+    pub(crate) fn since(self, now: Millis) -> Millis {
+        if self.count == 0 { now } else { self.since }
+    }
+}
+
 /// What follows an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -19,6 +40,8 @@ pub(crate) enum Verdict {
     Dead(AttemptState, Cause),
     /// The host failed: the same attempt again at this time.
     HostAgain(Millis),
+    /// It was in vain: the same attempt again at this time.
+    InVain(Conflicts, Millis),
 }
 
 /// The attempt that ended.
@@ -34,6 +57,8 @@ pub(crate) struct Attempt {
     pub(crate) is_final: bool,
     /// For how long nothing could be tried since the first one: that does not count against `for`.
     pub(crate) stopped: Millis,
+    /// The runs in vain before it.
+    pub(crate) conflicts: Conflicts,
 }
 
 /// Judges an attempt; `draw` is from 0 up to 1 and spreads the wait.
@@ -48,6 +73,7 @@ pub(crate) fn judge(outcome: Outcome, attempt: &Attempt, policy: &Retry, draw: f
         Outcome::Skipped => Verdict::Settled(Settled::Skipped),
         Outcome::Permanent => Verdict::Dead(after, Cause::Permanent),
         Outcome::HostFailed => Verdict::HostAgain(attempt.ended.saturating_add(HOST_WAIT_MS)),
+        Outcome::Conflict => in_vain(after, attempt, policy, draw),
         Outcome::Crash(crash) => crashed(after, attempt, crash, policy, draw),
         Outcome::Retry { after_ms } => {
             after.retries = after.retries.saturating_add(1);
@@ -73,6 +99,26 @@ fn crashed(mut after: AttemptState, attempt: &Attempt, crash: Crash, policy: &Re
     }
     after.next_at = attempt.ended.saturating_add(spread(backoff(policy, after.crashes), policy, draw));
     Verdict::Again(after)
+}
+
+/// The first run in vain is repeated at once; later ones wait, each time longer, so that of many who want the same keys
+/// one gets ahead.
+fn in_vain(after: AttemptState, attempt: &Attempt, policy: &Retry, draw: f64) -> Verdict {
+    let (count, since) = (attempt.conflicts.count, attempt.conflicts.since(attempt.ended));
+    let wait = match count.checked_sub(1) {
+        None => 0,
+        Some(doublings) => {
+            let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
+            let wait = CONFLICT_WAIT_MS.saturating_mul(factor).min(LONGEST_CONFLICT_WAIT_MS).min(policy.max_ms);
+            spread(wait, &Retry { jitter: 0.5, ..policy.clone() }, draw)
+        }
+    };
+    let at = attempt.ended.saturating_add(wait);
+    if at.saturating_sub(attempt.stopped) > since.saturating_add(policy.for_ms) {
+        Verdict::Dead(after, Cause::Conflict)
+    } else {
+        Verdict::InVain(Conflicts { count: count.saturating_add(1), since }, at)
+    }
 }
 
 /// Would a failure of the retry class be the last one, if an attempt began now? Nothing could be tried for `stopped` of

@@ -32,8 +32,8 @@ use event::topology::StreamsConfig;
 
 pub use self::admin::AdminSection;
 pub use self::handler::{
-    Allow, ApiPattern, Breaker, DEAD_LETTER, HandlerConfig, Host, HostPattern, Network, OnDead, OnUnknown, Order,
-    Origin, Pattern, Rate, Retry, SendRules, Start, Waiting, When,
+    Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, HandlerConfig, Host, HostPattern, KeyScope, Network, OnDead,
+    OnUnknown, Order, Origin, Pattern, Rate, Retry, SendRules, Start, Waiting, When,
 };
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};

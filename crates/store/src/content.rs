@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lanes::{Identity, Millis, Seq};
 
+use crate::Keyvalue;
+
 /// The run that is not a replay.
 pub const LIVE: &str = "live";
 
@@ -69,6 +71,8 @@ pub struct Report {
     pub logs: Option<Arc<str>>,
     /// What leaves once it is committed, in order; dropped unless the event is settled.
     pub effects: Arc<[Effect]>,
+    /// What it did with keys; dropped unless the event is settled.
+    pub keyvalue: Keyvalue,
 }
 
 /// A message or a request that leaves after the commit.

@@ -18,16 +18,26 @@ pub fn cause_word(cause: Cause) -> &'static str {
         Cause::Crashed(Crash::OutOfMemory) => "out_of_memory",
         Cause::Crashed(Crash::HostLimit) => "host_limit",
         Cause::ProcessDied => "process_died",
+        Cause::Conflict => "conflict",
     }
 }
+
+/// What is said of a conflict, whatever the invocation that was in vain had to say.
+pub(crate) const CONFLICT: &str = "shared keys that it reads were changed each time before it could be committed";
 
 /// What is said where the last attempt left no error.
 pub(crate) fn message(cause: Cause, report: Option<&Report>) -> &str {
     match report.and_then(|report| report.error.as_deref()) {
+        _ if cause == Cause::Conflict => CONFLICT,
         Some(error) => error,
         None if cause == Cause::ProcessDied => "the runner's process died whenever this event ran",
         None => cause_word(cause),
     }
+}
+
+/// The report of an invocation that did its work in vain.
+pub(crate) fn in_vain(report: &Report) -> Report {
+    Report { outcome: cause_word(Cause::Conflict).into(), error: Some(CONFLICT.into()), ..report.clone() }
 }
 
 /// A death, as it is written.

@@ -3,6 +3,7 @@
 mod claim;
 mod connect;
 mod fleet;
+mod keyvalue;
 mod ledger;
 mod marks;
 mod names;
@@ -260,6 +261,13 @@ impl Postgres {
         let mut conn = self.pool.acquire().await.map_err(&failed)?;
         let handler_id = self.names.handler_or_new(&mut conn, handler).await.map_err(&failed)?;
         stops::note(&mut conn, handler_id, run, stop).await.map_err(failed)
+    }
+
+    pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {
+        let operation = "remove keys whose time is over";
+        let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        keyvalue::sweep(&mut conn, limit).await.map_err(failed)
     }
 
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {

@@ -45,6 +45,16 @@ pub(crate) struct Sheets<S> {
     pub(crate) dead: S,
     pub(crate) redriven: S,
     pub(crate) outbox: S,
+    /// Buckets, of which something was read or changed.
+    pub(crate) touched: S,
+    /// Versions of keys that must stand.
+    pub(crate) seen: S,
+    /// Buckets that must not have been changed.
+    pub(crate) listed: S,
+    /// Keys that are set.
+    pub(crate) put: S,
+    /// Keys that are removed.
+    pub(crate) removed: S,
 }
 
 /// One row on its way into the sheets.
@@ -86,11 +96,13 @@ impl<S: Sheet> Sheets<S> {
                 }
             }
             Change::Dead { attempts, cause, report } => {
-                self.settle(sorting, State::Dead, attempts.made, report.as_deref());
+                let in_vain = report.as_deref().filter(|_| *cause == Cause::Conflict).map(dead::in_vain);
+                let report = in_vain.as_ref().or(report.as_deref());
+                self.settle(sorting, State::Dead, attempts.made, report);
                 if let Some(report) = report {
                     attempts::line(&mut self.attempts, row, attempts.made, report, plugin);
                 }
-                self.bury(sorting, *attempts, *cause, report.as_deref());
+                self.bury(sorting, *attempts, *cause, report);
             }
         }
     }

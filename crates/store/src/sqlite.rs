@@ -5,6 +5,7 @@ pub(crate) mod claim;
 mod commit;
 mod conflicts;
 pub(crate) mod dead;
+pub(crate) mod keyvalue;
 pub(crate) mod lane;
 pub(crate) mod ledger;
 mod letters;
@@ -41,6 +42,7 @@ use crate::{
 };
 use claim::{Claims, MarksAlone, Releases, Resets};
 use commit::Commits;
+use keyvalue::Sweeps;
 use letters::Erases;
 use lock::Lock;
 use marks::Marks;
@@ -131,6 +133,10 @@ impl Sqlite {
 
     pub(crate) async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
         self.queue.ask(Stops { handler: handler.into(), run: run.into(), stop }).await
+    }
+
+    pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {
+        self.queue.ask(Sweeps { limit }).await
     }
 
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {

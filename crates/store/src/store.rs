@@ -431,7 +431,19 @@ impl Store {
         }
     }
 
-    async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
+    /// Removes keys of all handlers whose time is over, at most `limit`, and says how many they were. Until then they only
+    /// count.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn kv_sweep(&self, limit: u32) -> Result<u64, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.sweep_keys(limit).await,
+            Backend::Postgres(db) => db.sweep_keys(limit).await,
+        }
+    }
+
+    pub(crate) async fn handler(&self, operation: &'static str, name: &str) -> Result<Option<i64>, Error> {
         let found = match &self.inner.backend {
             Backend::Sqlite(db) => db.handler(name).await,
             Backend::Postgres(db) => db.handler(name).await,
@@ -439,7 +451,7 @@ impl Store {
         found.map_err(|failure| failed(operation, failure))
     }
 
-    async fn read<T, E: Into<Failure>>(
+    pub(crate) async fn read<T, E: Into<Failure>>(
         &self,
         operation: &'static str,
         ask: Ask,

@@ -107,6 +107,77 @@ rw_outcome rw_publish(rw_text subject, rw_text data, const rw_header *headers, s
     }
 }
 
+static rw_outcome keys_failed(const char *name, wasi_keyvalue_store_error_t error) {
+    switch (error.tag) {
+    case WASI_KEYVALUE_STORE_ERROR_NO_SUCH_STORE: return rw_permanent("there is no bucket `%s`", name);
+    case WASI_KEYVALUE_STORE_ERROR_ACCESS_DENIED:
+        return rw_permanent("bucket `%s` is not granted; add it to `allow.keyvalue`", name);
+    default: return rw_permanent("%.*s", RW_ARG(from(error.val.other)));
+    }
+}
+
+static wasi_keyvalue_store_borrow_bucket_t borrowed(rw_bucket bucket) {
+    return wasi_keyvalue_store_borrow_bucket((wasi_keyvalue_store_own_bucket_t){bucket.handle});
+}
+
+rw_outcome rw_open(const char *name, rw_bucket *bucket) {
+    plugin_string_t text = lent((rw_text){name, strlen(name)});
+    wasi_keyvalue_store_own_bucket_t opened;
+    wasi_keyvalue_store_error_t error;
+    if (!wasi_keyvalue_store_open(&text, &opened, &error)) return keys_failed(name, error);
+    *bucket = (rw_bucket){opened.__handle, name};
+    return rw_done();
+}
+
+rw_outcome rw_get(rw_bucket bucket, rw_text key, rw_text *value, bool *found) {
+    plugin_string_t name = lent(key);
+    plugin_option_list_u8_t answer;
+    wasi_keyvalue_store_error_t error;
+    if (!wasi_keyvalue_store_method_bucket_get(borrowed(bucket), &name, &answer, &error)) {
+        return keys_failed(bucket.name, error);
+    }
+    *found = answer.is_some;
+    *value = answer.is_some ? (rw_text){(const char *)answer.val.ptr, answer.val.len} : (rw_text){"", 0};
+    return rw_done();
+}
+
+rw_outcome rw_set(rw_bucket bucket, rw_text key, rw_text value) {
+    plugin_string_t name = lent(key);
+    plugin_list_u8_t bytes = {(uint8_t *)value.data, value.len};
+    wasi_keyvalue_store_error_t error;
+    bool done = wasi_keyvalue_store_method_bucket_set(borrowed(bucket), &name, &bytes, &error);
+    return done ? rw_done() : keys_failed(bucket.name, error);
+}
+
+rw_outcome rw_delete(rw_bucket bucket, rw_text key) {
+    plugin_string_t name = lent(key);
+    wasi_keyvalue_store_error_t error;
+    bool done = wasi_keyvalue_store_method_bucket_delete(borrowed(bucket), &name, &error);
+    return done ? rw_done() : keys_failed(bucket.name, error);
+}
+
+rw_outcome rw_add(rw_bucket bucket, rw_text key, int64_t delta, int64_t *sum) {
+    plugin_string_t name = lent(key);
+    wasi_keyvalue_atomics_error_t error;
+    bool done = wasi_keyvalue_atomics_increment(borrowed(bucket), &name, delta, sum, &error);
+    return done ? rw_done() : keys_failed(bucket.name, error);
+}
+
+rw_outcome rw_keys(rw_bucket bucket, rw_text *cursor, rw_text **keys, size_t *count) {
+    plugin_string_t after = lent(*cursor);
+    wasi_keyvalue_store_key_response_t page;
+    wasi_keyvalue_store_error_t error;
+    bool done =
+        wasi_keyvalue_store_method_bucket_list_keys(borrowed(bucket), cursor->len ? &after : NULL, &page, &error);
+    if (!done) return keys_failed(bucket.name, error);
+    *count = page.keys.len;
+    *keys = calloc(page.keys.len ? page.keys.len : 1, sizeof **keys);
+    if (!*keys) abort();
+    for (size_t i = 0; i < page.keys.len; i++) (*keys)[i] = from(page.keys.ptr[i]);
+    *cursor = from_option(page.cursor);
+    return rw_done();
+}
+
 bool exports_roomwire_plugin_handler_handle(exports_roomwire_plugin_handler_event_t *raw,
                                             exports_roomwire_plugin_handler_outcome_t *outcome,
                                             exports_roomwire_plugin_handler_failure_t *failure) {

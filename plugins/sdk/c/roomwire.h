@@ -78,4 +78,31 @@ typedef struct {
 // that fails nothing leaves. RW_DONE if the host takes it; what is denied, too large or too many is a permanent failure.
 rw_outcome rw_publish(rw_text subject, rw_text data, const rw_header *headers, size_t count);
 
+// A bucket of keys that allow.keyvalue grants. What a call changes is committed with the end of its event; of a call that
+// fails nothing is changed. Each room sees keys of its own, unless the bucket's scope is shared. These functions give
+// RW_DONE; what the host refuses (a bucket that is not granted or is full, a key or value that is too large) is a permanent
+// failure.
+typedef struct {
+    int32_t handle;
+    const char *name;
+} rw_bucket;
+
+rw_outcome rw_open(const char *name, rw_bucket *bucket);
+
+// The value of a key, and whether it is there.
+rw_outcome rw_get(rw_bucket bucket, rw_text key, rw_text *value, bool *found);
+
+// Sets a key, over whatever it held.
+rw_outcome rw_set(rw_bucket bucket, rw_text key, rw_text value);
+
+// Removes a key; one that is not there is no error.
+rw_outcome rw_delete(rw_bucket bucket, rw_text key);
+
+// Adds to the decimal number in a key, 0 where it is not there, and gives the sum.
+rw_outcome rw_add(rw_bucket bucket, rw_text key, int64_t delta, int64_t *sum);
+
+// A page of keys, in order. `cursor` is empty for the first page, and afterwards where the next one begins: empty after the
+// last one.
+rw_outcome rw_keys(rw_bucket bucket, rw_text *cursor, rw_text **keys, size_t *count);
+
 #endif

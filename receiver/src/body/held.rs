@@ -1,5 +1,7 @@
 //! What has arrived of a body, in memory that is paid for.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use event::quarantine::BEGINNING;
 use tokio::sync::OwnedSemaphorePermit;
@@ -84,7 +86,7 @@ impl Held {
                 whole.freeze()
             }
         };
-        Body { bytes, memory: self.memory }
+        Body { bytes, memory: self.memory.map(Arc::new) }
     }
 }
 

@@ -13,13 +13,17 @@ use async_nats::{Message, SubscribeError};
 use futures_util::StreamExt as _;
 use service::nats::{Connection, State};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 /// Those who wait are spread over so many maps, so that cores do not wait for each other.
 const PARTS: usize = 8;
 
-/// The inbox. Clones share it.
+/// The inbox. Clones share it; with the last of them what listens ends, which would keep the client open.
 #[derive(Debug, Clone)]
-pub(crate) struct Acks(Arc<Inbox>);
+pub(crate) struct Acks {
+    inbox: Arc<Inbox>,
+    _listening: Arc<JoinSet<()>>,
+}
 
 #[derive(Debug)]
 struct Inbox {
@@ -37,45 +41,51 @@ struct Part {
 /// An acknowledgement that is waited for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Expected {
-    acks: Acks,
+    inbox: Arc<Inbox>,
     token: u64,
     answer: oneshot::Receiver<Message>,
 }
 
 impl Acks {
-    /// Listens on an inbox of its own until the client is closed. When the connection is lost, nobody waits any longer.
+    /// Listens on an inbox of its own. When the connection is lost, nobody waits any longer.
     pub(crate) async fn listen(connection: &Connection) -> Result<Acks, SubscribeError> {
         let client = &connection.client;
-        let acks = Acks::new(format!("{}.", client.new_inbox()));
-        let mut answers = client.subscribe(format!("{}*", acks.0.prefix)).await?;
-        let here = acks.clone();
-        tokio::spawn(async move {
+        let inbox = Arc::new(Inbox::new(format!("{}.", client.new_inbox())));
+        let mut answers = client.subscribe(format!("{}*", inbox.prefix)).await?;
+        let (here, mut listening) = (inbox.clone(), JoinSet::new());
+        listening.spawn(async move {
             while let Some(message) = answers.next().await {
                 here.arrived(message);
             }
             here.lost();
         });
-        tokio::spawn(acks.clone().watch(connection.state.clone()));
-        Ok(acks)
-    }
-
-    fn new(prefix: String) -> Acks {
-        Acks(Arc::new(Inbox { prefix, turn: AtomicUsize::new(0), parts: Default::default() }))
+        listening.spawn(inbox.clone().watch(connection.state.clone()));
+        Ok(Acks { inbox, _listening: Arc::new(listening) })
     }
 
     /// Prepares for one acknowledgement.
     pub(crate) fn expect(&self) -> Expected {
+        self.inbox.clone().expect()
+    }
+}
+
+impl Inbox {
+    fn new(prefix: String) -> Inbox {
+        Inbox { prefix, turn: AtomicUsize::new(0), parts: Default::default() }
+    }
+
+    fn expect(self: Arc<Self>) -> Expected {
         let (sender, answer) = oneshot::channel();
-        let turn = (self.0.turn.fetch_add(1, Ordering::Relaxed) % PARTS) as u64;
+        let turn = (self.turn.fetch_add(1, Ordering::Relaxed) % PARTS) as u64;
         let mut part = self.part(turn);
         part.used += 1;
         let token = part.used * PARTS as u64 + turn;
         part.waiting.insert(token, sender);
         drop(part);
-        Expected { acks: self.clone(), token, answer }
+        Expected { inbox: self, token, answer }
     }
 
-    async fn watch(self, mut state: watch::Receiver<State>) {
+    async fn watch(self: Arc<Self>, mut state: watch::Receiver<State>) {
         while state.changed().await.is_ok() {
             if is_lost(*state.borrow_and_update()) {
                 self.lost();
@@ -86,14 +96,14 @@ impl Acks {
 
     /// What was sent on a connection that is lost is not answered on another.
     fn lost(&self) {
-        for part in &self.0.parts {
+        for part in &self.parts {
             part.lock().unwrap_or_else(PoisonError::into_inner).waiting.clear();
         }
     }
 
     /// One that nobody waits for any more is dropped: its event is sent again, and that one is answered too.
     fn arrived(&self, message: Message) {
-        let token = message.subject.strip_prefix(self.0.prefix.as_str()).and_then(|token| token.parse().ok());
+        let token = message.subject.strip_prefix(self.prefix.as_str()).and_then(|token| token.parse().ok());
         let sender = token.and_then(|token: u64| self.part(token).waiting.remove(&token));
         if let Some(sender) = sender {
             // It was given up a moment ago.
@@ -103,8 +113,8 @@ impl Acks {
 
     /// The part that a token belongs to.
     fn part(&self, token: u64) -> MutexGuard<'_, Part> {
-        let [first, ..] = &self.0.parts;
-        let part = usize::try_from(token % PARTS as u64).ok().and_then(|part| self.0.parts.get(part));
+        let [first, ..] = &self.parts;
+        let part = usize::try_from(token % PARTS as u64).ok().and_then(|part| self.parts.get(part));
         part.unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,7 +126,7 @@ fn is_lost(state: State) -> bool {
 impl Expected {
     /// Where the acknowledgement is to be sent.
     pub(crate) fn reply_to(&self) -> String {
-        format!("{}{}", self.acks.0.prefix, self.token)
+        format!("{}{}", self.inbox.prefix, self.token)
     }
 
     /// The acknowledgement; `None` when the connection was lost, after which none will come.
@@ -127,7 +137,7 @@ impl Expected {
 
 impl Drop for Expected {
     fn drop(&mut self) {
-        self.acks.part(self.token).waiting.remove(&self.token);
+        self.inbox.part(self.token).waiting.remove(&self.token);
     }
 }
 
@@ -137,8 +147,8 @@ mod tests {
 
     use super::*;
 
-    fn acks() -> Acks {
-        Acks::new("_INBOX.x.".to_owned())
+    fn inbox() -> Arc<Inbox> {
+        Arc::new(Inbox::new("_INBOX.x.".to_owned()))
     }
 
     fn message(subject: &str, payload: &'static str) -> Message {
@@ -153,19 +163,19 @@ mod tests {
         }
     }
 
-    fn waiting(acks: &Acks) -> usize {
-        acks.0.parts.iter().map(|part| part.lock().unwrap().waiting.len()).sum()
+    fn waiting(inbox: &Inbox) -> usize {
+        inbox.parts.iter().map(|part| part.lock().unwrap().waiting.len()).sum()
     }
 
     #[tokio::test]
     async fn each_acknowledgement_reaches_the_one_who_waits_for_it() {
-        let acks = acks();
-        let (first, second) = (acks.expect(), acks.expect());
-        acks.arrived(message(&second.reply_to(), "2"));
-        acks.arrived(message(&first.reply_to(), "1"));
-        acks.arrived(message(&first.reply_to(), "again"));
+        let inbox = inbox();
+        let (first, second) = (inbox.clone().expect(), inbox.clone().expect());
+        inbox.arrived(message(&second.reply_to(), "2"));
+        inbox.arrived(message(&first.reply_to(), "1"));
+        inbox.arrived(message(&first.reply_to(), "again"));
         for other in ["_INBOX.x.77", "_INBOX.x.none", "_INBOX.y.1", ""] {
-            acks.arrived(message(other, "nobody's"));
+            inbox.arrived(message(other, "nobody's"));
         }
         assert_eq!(first.arrives().await.unwrap().payload, "1");
         assert_eq!(second.arrives().await.unwrap().payload, "2");
@@ -173,30 +183,30 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_never_used_again() {
-        let (acks, mut used) = (acks(), HashSet::new());
+        let (inbox, mut used) = (inbox(), HashSet::new());
         for _ in 0..3 {
-            let expected: Vec<Expected> = (0..2 * PARTS).map(|_| acks.expect()).collect();
+            let expected: Vec<Expected> = (0..2 * PARTS).map(|_| inbox.clone().expect()).collect();
             for (n, expected) in expected.into_iter().enumerate() {
                 assert!(used.insert(expected.reply_to()));
-                acks.arrived(message(&expected.reply_to(), "stored"));
+                inbox.arrived(message(&expected.reply_to(), "stored"));
                 if n % 2 == 0 {
                     assert_eq!(expected.arrives().await.unwrap().payload, "stored");
                 }
             }
-            assert_eq!(waiting(&acks), 0);
+            assert_eq!(waiting(&inbox), 0);
         }
     }
 
     #[tokio::test]
     async fn nothing_stays_behind_for_what_was_given_up() {
-        let acks = acks();
-        let given_up = acks.expect();
+        let inbox = inbox();
+        let given_up = inbox.clone().expect();
         let reply_to = given_up.reply_to();
         let waits = tokio::time::timeout(std::time::Duration::from_millis(1), given_up.arrives()).await;
         assert!(waits.is_err());
-        assert_eq!(waiting(&acks), 0);
-        acks.arrived(message(&reply_to, "late"));
-        let others: Vec<Expected> = (0..4 * PARTS).map(|_| acks.expect()).collect();
+        assert_eq!(waiting(&inbox), 0);
+        inbox.arrived(message(&reply_to, "late"));
+        let others: Vec<Expected> = (0..4 * PARTS).map(|_| inbox.clone().expect()).collect();
         let taken = |expected: &Expected| expected.reply_to() == reply_to;
         assert!(!others.iter().any(taken), "a late one must not be taken for another's");
     }
@@ -204,18 +214,18 @@ mod tests {
     #[tokio::test]
     async fn when_the_connection_is_lost_nobody_waits_any_longer() {
         let (sender, state) = watch::channel(State::Connecting);
-        let acks = acks();
-        let watching = tokio::spawn(acks.clone().watch(state));
-        let before: Vec<Expected> = (0..20).map(|_| acks.expect()).collect();
+        let inbox = inbox();
+        let watching = tokio::spawn(inbox.clone().watch(state));
+        let before: Vec<Expected> = (0..20).map(|_| inbox.clone().expect()).collect();
         sender.send_replace(State::Connected);
         tokio::task::yield_now().await;
-        assert_eq!(waiting(&acks), 20, "nothing is lost by being connected");
+        assert_eq!(waiting(&inbox), 20, "nothing is lost by being connected");
         sender.send_replace(State::Disconnected);
         for expected in before {
             assert!(expected.arrives().await.is_none());
         }
         sender.send_replace(State::Connected);
-        let closed = acks.expect();
+        let closed = inbox.clone().expect();
         drop(sender);
         assert!(closed.arrives().await.is_none());
         watching.await.unwrap();

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::OutboxSummary;
 
 use super::{Control, Refused};
 
@@ -21,6 +22,7 @@ pub(super) enum Fate {
 impl Control {
     pub(super) async fn outbox_list(&self, handler: Option<&str>, limit: u32) -> Result<Value, Refused> {
         let rows = self.shared.store.outbox_list(handler, 0, limit.min(LISTED)).await.map_err(Refused::Store)?;
+        let rows: Vec<OutboxSummary> = rows.into_iter().map(|row| self.masked(row)).collect();
         Ok(json!({"ok": true, "waiting": rows}))
     }
 
@@ -28,6 +30,7 @@ impl Control {
         let store = &self.shared.store;
         let found = store.outbox_list(None, id.saturating_sub(1), 1).await.map_err(Refused::Store)?;
         let row = found.into_iter().find(|row| row.id == id).ok_or(Refused::NotWaiting(id))?;
+        let row = self.masked(row);
         match fate {
             Fate::Resend => {
                 let why = "an operator has it sent again".to_owned();
@@ -45,5 +48,11 @@ impl Control {
         store.outbox_notify().notify_one();
         store.requests_notify().notify_one();
         Ok(json!({"ok": true, "waiting": [row]}))
+    }
+
+    /// An URL may hold a secret.
+    fn masked(&self, row: OutboxSummary) -> OutboxSummary {
+        let to = self.masks.get(row.handler.as_str()).map(|mask| mask.apply(&row.to).into_owned());
+        OutboxSummary { to: to.unwrap_or(row.to), ..row }
     }
 }

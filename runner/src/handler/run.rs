@@ -8,12 +8,12 @@ use event::header;
 use futures_util::FutureExt as _;
 use lanes::{Crash, Input, Invocation, Mark, Outcome, Seq, Shard};
 use livekit::body;
-use store::{Event, Hold, Marked, Owner, Report};
+use store::{Event, Hold, Keyvalue, Marked, Owner, Report};
 use tokio::sync::mpsc;
 
 use super::{Message, Task, send, wait_for_store};
 use crate::bindings::roomwire::plugin::event_types as wit;
-use crate::host::{Lease, Level, LogLine};
+use crate::host::{Access, Lease, Level, LogLine, Uncommitted};
 use crate::invoke::{self, Finished};
 use crate::plugin::Generation;
 use crate::shared::Shared;
@@ -36,6 +36,7 @@ impl Task {
                 marked: marked.clone(),
                 alone,
                 invocation,
+                uncommitted: self.uncommitted.clone(),
                 reports: self.reports.clone(),
             };
             self.jobs.spawn(job.run());
@@ -52,6 +53,7 @@ struct Job {
     marked: Marked,
     alone: Option<Seq>,
     invocation: Invocation<Arc<Event>>,
+    uncommitted: Arc<Uncommitted>,
     reports: mpsc::Sender<Message>,
 }
 
@@ -70,14 +72,19 @@ impl Job {
             }
         };
         // Not ours any more: the handler's task hears of it from the fleet, or from the store.
-        let Some(finished) = finished else { return };
-        self.shared.metrics.invoked(&self.owner.handler, &finished.report);
-        self.log(&finished);
+        let Some(mut finished) = finished else { return };
+        let mut report = Arc::new(std::mem::take(&mut finished.report));
+        if !self.uncommitted.add(&report) {
+            finished.outcome = Outcome::Conflict;
+            report = Arc::new(in_vain(&report));
+        }
+        self.shared.metrics.invoked(&self.owner.handler, &report);
+        self.log(&finished, &report);
         let input = Input::Finished {
             shard: self.owner.shard,
             invocation: self.invocation.invocation,
             outcome: finished.outcome,
-            report: Arc::new(finished.report),
+            report,
         };
         send(&self.reports, Message::Input(input)).await;
     }
@@ -104,7 +111,8 @@ impl Job {
         crate::failpoint::before_invocation(&event);
         let hold = self.hold.clone();
         let lease = Lease::until(move || !hold.is_good());
-        let call = AssertUnwindSafe(invoke::handle(&self.shared.engine, &self.generation, event, lease)).catch_unwind();
+        let call = invoke::handle(&self.shared.engine, &self.generation, event, lease, Some(self.keys()));
+        let call = AssertUnwindSafe(call).catch_unwind();
         // A panic of the host is treated as a crash of the guest that provoked it: tried again, then given up.
         call.await.unwrap_or_else(|_| Finished {
             outcome: Outcome::Crash(Crash::Trap),
@@ -117,6 +125,18 @@ impl Job {
             },
             logs: Vec::new(),
         })
+    }
+
+    fn keys(&self) -> Access {
+        let event = &self.invocation.event;
+        Access {
+            store: self.shared.store.clone(),
+            uncommitted: self.uncommitted.clone(),
+            handler: self.owner.handler.clone(),
+            run: self.owner.run.clone(),
+            // No project has a slash in its name.
+            space: format!("{}/{}", event.project, event.key).into(),
+        }
     }
 
     fn event(&self) -> wit::Event {
@@ -158,7 +178,7 @@ impl Job {
         }
     }
 
-    fn log(&self, finished: &Finished) {
+    fn log(&self, finished: &Finished, report: &Report) {
         let (handler, id) = (&self.owner.handler, &self.invocation.event.identity.id);
         for LogLine { level, context, message } in &finished.logs {
             match level {
@@ -171,7 +191,6 @@ impl Job {
                 Level::Trace => tracing::trace!(target: "plugin", %handler, %id, context, "{message}"),
             }
         }
-        let report = &finished.report;
         let (outcome, attempt) = (&report.outcome, self.invocation.attempt);
         let duration_us = report.duration_us;
         match finished.outcome {
@@ -179,11 +198,24 @@ impl Job {
                 let why = report.error.as_deref().unwrap_or_default();
                 tracing::debug!(%handler, %id, attempt, %outcome, duration_us, why, "invoked");
             }
+            // It runs again, and spends no attempt.
+            Outcome::Conflict => tracing::debug!(%handler, %id, attempt, %outcome, duration_us, "invoked in vain"),
             _ => {
                 let error = report.error.as_deref().unwrap_or_default();
                 tracing::warn!(%handler, %id, attempt, %outcome, duration_us, error, "an attempt failed");
             }
         }
+    }
+}
+
+/// The report of an invocation that had read keys that are others by now.
+fn in_vain(report: &Report) -> Report {
+    Report {
+        outcome: "conflict".into(),
+        error: Some("keys that it had read were changed by another event meanwhile".into()),
+        effects: Arc::default(),
+        keyvalue: Keyvalue::default(),
+        ..report.clone()
     }
 }
 

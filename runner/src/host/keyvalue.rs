@@ -1,73 +1,142 @@
-//! `wasi:keyvalue`: denied as long as no handler can be granted a bucket, so no bucket is ever opened.
+//! `wasi:keyvalue`: buckets of keys that are changed in the commit that settles the event, or not at all.
 
+mod grant;
+mod session;
+mod uncommitted;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
 use wasmtime::component::Resource;
 
 use crate::bindings::wasi::keyvalue::{atomics, store};
 
 use super::Host;
 
-/// An open bucket. There is none: opening is denied.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub enum Bucket {}
+pub(crate) use grant::Grant;
+pub(crate) use session::{Access, Session};
+pub(crate) use uncommitted::Uncommitted;
 
-/// A compare-and-swap handle. There is none, as there is no bucket.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub enum Cas {}
+use session::Trouble;
 
-type Denied<T> = wasmtime::Result<Result<T, store::Error>>;
+/// An open bucket.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+#[derive(Debug)]
+pub struct Bucket(Arc<Grant>);
+
+/// A compare-and-swap: a key, what it held, and how often this invocation had changed it.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+#[derive(Debug)]
+pub struct Cas {
+    grant: Arc<Grant>,
+    key: String,
+    current: Option<Bytes>,
+    changes: u64,
+}
+
+type Answer<T> = wasmtime::Result<Result<T, store::Error>>;
+
+/// What the guest is told; a failure of the store ends the call, so that the event runs again.
+fn told<T>(result: Result<T, Trouble>) -> Answer<T> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(Trouble::Refused(why)) => Ok(Err(store::Error::Other(why))),
+        Err(Trouble::Failed(error)) => Err(error.into()),
+    }
+}
 
 impl store::Host for Host {
-    fn open(&mut self, _identifier: String) -> Denied<Resource<Bucket>> {
-        Ok(Err(store::Error::AccessDenied))
+    fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+        let Some(grant) = self.grants.keyvalue.get(&identifier).cloned() else {
+            let name: String = identifier.chars().take(80).collect();
+            let name = name.escape_debug();
+            self.calls.note(format!("bucket `{name}` is not granted; add it to the handler's `allow.keyvalue`"));
+            return Ok(Err(store::Error::AccessDenied));
+        };
+        Ok(Ok(self.table.push(Bucket(grant))?))
     }
 }
 
 impl store::HostBucket for Host {
-    fn get(&mut self, _bucket: Resource<Bucket>, _key: String) -> Denied<Option<Vec<u8>>> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+        let grant = self.granted(&bucket)?;
+        told(self.keyvalue.get(&grant, &key).await.map(|value| value.map(Vec::from)))
     }
 
-    fn set(&mut self, _bucket: Resource<Bucket>, _key: String, _value: Vec<u8>) -> Denied<()> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
+        let grant = self.granted(&bucket)?;
+        told(self.keyvalue.set(&grant, &key, value.into()).await)
     }
 
-    fn delete(&mut self, _bucket: Resource<Bucket>, _key: String) -> Denied<()> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
+        let grant = self.granted(&bucket)?;
+        told(self.keyvalue.delete(&grant, &key))
     }
 
-    fn exists(&mut self, _bucket: Resource<Bucket>, _key: String) -> Denied<bool> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
+        let grant = self.granted(&bucket)?;
+        told(self.keyvalue.get(&grant, &key).await.map(|value| value.is_some()))
     }
 
-    fn list_keys(&mut self, _bucket: Resource<Bucket>, _cursor: Option<String>) -> Denied<store::KeyResponse> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<String>) -> Answer<store::KeyResponse> {
+        let grant = self.granted(&bucket)?;
+        let page = self.keyvalue.keys(&grant, cursor.as_deref().unwrap_or_default()).await;
+        told(page.map(|(keys, cursor)| store::KeyResponse { keys, cursor }))
     }
 
-    fn drop(&mut self, _bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
         Ok(())
     }
 }
 
 impl atomics::Host for Host {
-    fn increment(&mut self, _bucket: Resource<Bucket>, _key: String, _delta: i64) -> Denied<i64> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: i64) -> Answer<i64> {
+        let grant = self.granted(&bucket)?;
+        told(self.keyvalue.increment(&grant, &key, delta).await)
     }
 
-    fn swap(&mut self, _cas: Resource<Cas>, _value: Vec<u8>) -> wasmtime::Result<Result<(), atomics::CasError>> {
-        Ok(Err(atomics::CasError::StoreError(store::Error::AccessDenied)))
+    async fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> wasmtime::Result<Result<(), atomics::CasError>> {
+        let Cas { grant, key, changes, .. } = self.table.delete(cas)?;
+        if self.keyvalue.changes(&grant, &key) != changes {
+            let again = self.compare(grant, key).await;
+            return match told(again)? {
+                Ok(cas) => Ok(Err(atomics::CasError::CasFailed(self.table.push(cas)?))),
+                Err(error) => Ok(Err(atomics::CasError::StoreError(error))),
+            };
+        }
+        let set = told(self.keyvalue.set(&grant, &key, value.into()).await)?;
+        Ok(set.map_err(atomics::CasError::StoreError))
     }
 }
 
 impl atomics::HostCas for Host {
-    fn new(&mut self, _bucket: Resource<Bucket>, _key: String) -> Denied<Resource<Cas>> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Resource<Cas>> {
+        let grant = self.granted(&bucket)?;
+        match told(self.compare(grant, key).await)? {
+            Ok(cas) => Ok(Ok(self.table.push(cas)?)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
-    fn current(&mut self, _cas: Resource<Cas>) -> Denied<Option<Vec<u8>>> {
-        Ok(Err(store::Error::AccessDenied))
+    async fn current(&mut self, cas: Resource<Cas>) -> Answer<Option<Vec<u8>>> {
+        Ok(Ok(self.table.get(&cas)?.current.clone().map(Vec::from)))
     }
 
-    fn drop(&mut self, _cas: Resource<Cas>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
+        self.table.delete(cas)?;
         Ok(())
+    }
+}
+
+impl Host {
+    fn granted(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<Arc<Grant>> {
+        Ok(self.table.get(bucket)?.0.clone())
+    }
+
+    async fn compare(&mut self, grant: Arc<Grant>, key: String) -> Result<Cas, Trouble> {
+        let current = self.keyvalue.get(&grant, &key).await?;
+        let changes = self.keyvalue.changes(&grant, &key);
+        Ok(Cas { grant, key, current, changes })
     }
 }

@@ -56,6 +56,9 @@ pub(super) fn judge(result: Result<Result<wit::Outcome, wit::Failure>, Broken>, 
         let text = "the lease of the event's shard ended while it ran".to_owned();
         return Judgement::new(Outcome::HostFailed, "lease_over", Some(text));
     }
+    if let Some(failure) = host.keyvalue.failure() {
+        return Judgement::new(Outcome::HostFailed, "host_failed", Some(failure.to_owned()));
+    }
     judgement
 }
 

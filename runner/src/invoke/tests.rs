@@ -3,6 +3,7 @@
 mod commands;
 mod harm;
 mod http;
+mod keys;
 mod livekit;
 mod rig;
 mod secrets;
@@ -60,11 +61,13 @@ async fn a_looping_guest_stops_no_neighbour_even_with_as_many_loops_as_threads()
     let loops: Vec<_> = (0..4)
         .map(|_| {
             let (engine, generation) = (engine.clone(), generation.clone());
-            tokio::spawn(async move { handle(&engine, &generation, event("loop"), Lease::default()).await.outcome })
+            tokio::spawn(
+                async move { handle(&engine, &generation, event("loop"), Lease::default(), None).await.outcome },
+            )
         })
         .collect();
     for _ in 0..20 {
-        assert_eq!(handle(&engine, &generation, event("other"), Lease::default()).await.outcome, Outcome::Done);
+        assert_eq!(handle(&engine, &generation, event("other"), Lease::default(), None).await.outcome, Outcome::Done);
     }
     for looping in loops {
         assert_eq!(looping.await.unwrap(), Outcome::Crash(Crash::Timeout));
@@ -84,7 +87,7 @@ async fn effects_leave_only_with_success_and_only_to_granted_subjects() {
     let (engine, generation) = activate("behave", &config).await;
     let generation = generation.unwrap();
     let effects = async |room: &str| {
-        let finished = handle(&engine, &generation, event(room), Lease::default()).await;
+        let finished = handle(&engine, &generation, event(room), Lease::default(), None).await;
         (finished.outcome, finished.report.effects.len())
     };
     assert_eq!(effects("good").await, (Outcome::Done, 1));
@@ -97,7 +100,7 @@ async fn effects_leave_only_with_success_and_only_to_granted_subjects() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_is_not_granted_is_linked_and_denied() {
     let (engine, generation) = activate("behave", &[("default", "probe"), ("publish_to", "test.out")]).await;
-    let finished = handle(&engine, &generation.unwrap(), event("r"), Lease::default()).await;
+    let finished = handle(&engine, &generation.unwrap(), event("r"), Lease::default(), None).await;
     assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.report.error);
     let effects = &finished.report.effects;
     let text = String::from_utf8_lossy(&effects.first().unwrap().body).into_owned();

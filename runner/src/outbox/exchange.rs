@@ -12,7 +12,7 @@ use service::error::Chain;
 use store::RequestRow;
 
 use super::traffic::End;
-use crate::host::{Calls, Client, Deadlines, IDEMPOTENCY_KEY, Incoming, Lease, SendError, Target};
+use crate::host::{Calls, Client, Deadlines, IDEMPOTENCY_KEY, Incoming, Lease, Mask, SendError, Target};
 use crate::invoke::unix_ms;
 use crate::metrics::Outgoing;
 
@@ -36,6 +36,8 @@ pub(crate) struct Sender {
     pub(crate) timeout: Duration,
     /// What becomes of a request that was sent and never answered.
     pub(crate) on_unknown: OnUnknown,
+    /// Keeps the handler's secrets out of what is noted; a URL may hold one.
+    pub(crate) mask: Arc<Mask>,
     /// Counts them.
     pub(crate) outgoing: Outgoing,
 }
@@ -74,10 +76,15 @@ impl Answer {
 impl Sender {
     /// Sends a request once.
     pub(super) async fn send(self, row: RequestRow) -> (RequestRow, Answer) {
-        let answer = match self.prepare(&row) {
+        let mut answer = match self.prepare(&row) {
             Ok((target, request)) => self.exchange(&row, &target, request).await,
             Err(error) => Answer::Refused { error },
         };
+        if let Answer::Refused { error } | Answer::Unavailable { error, .. } | Answer::Unanswered { error } =
+            &mut answer
+        {
+            *error = self.mask.apply(error).into();
+        }
         (row, answer)
     }
 
@@ -194,6 +201,7 @@ mod tests {
             sign: signed.then(secret),
             timeout: Duration::from_secs(1),
             on_unknown: OnUnknown::Resend,
+            mask: Arc::default(),
             outgoing: Outgoing::default(),
         }
     }

@@ -7,7 +7,7 @@ use livekit::token::Secret;
 use service::config::{self, KeysError, SecretText, SecretsError};
 
 use crate::config::{Config, Handler};
-use crate::host::{Api, Client, Mask, Rate, Tls};
+use crate::host::{Api, Client, Grant, Mask, Rate, Tls};
 use crate::metrics::{Metrics, Outgoing};
 
 /// What one handler's guest may do. Nothing is granted that is not in here. It outlives the generations of the plugin,
@@ -26,6 +26,8 @@ pub(crate) struct Grants {
     pub(crate) secrets: BTreeMap<String, SecretText>,
     /// Keeps them out of logs and records.
     pub(crate) mask: Arc<Mask>,
+    /// The buckets of `allow.keyvalue`, by name.
+    pub(crate) keyvalue: BTreeMap<String, Arc<Grant>>,
     /// LiveKit's API, if `allow.livekit` grants any of it.
     pub(crate) livekit: Option<Arc<Api>>,
     /// Thins the handler's lines in the runner's log.
@@ -109,6 +111,11 @@ impl Granter {
             http: Arc::new(Client::granted(allow.http.clone(), allow.networks.clone(), self.tls.clone())),
             mask: Arc::new(Mask::of(&secrets)),
             secrets,
+            keyvalue: allow
+                .keyvalue
+                .iter()
+                .map(|bucket| (bucket.name.clone(), Arc::new(Grant::new(bucket, handler))))
+                .collect(),
             livekit,
             logs: Arc::default(),
             sign: handler

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::commit::{Count, Counted, Fate, Pending};
 use super::{Core, Owned};
 use crate::lane::{Failed, Item, Step};
+use crate::retry::Conflicts;
 use crate::{AttemptState, Change, Command, Delivery, Identity, Known, Order, Origin, Seq, Settled, Verdict};
 
 /// More ids than this are thinned out: an anchor need not be the very last event.
@@ -178,6 +179,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             event: fresh.event,
             step: Step::Waiting,
             failed: Failed::Recorded,
+            conflicts: Conflicts::default(),
         };
         if follows {
             item.step = Step::Storing;

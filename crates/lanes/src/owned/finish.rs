@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::commit::Pending;
 use super::{Core, Owned};
 use crate::lane::{Failed, Step};
-use crate::retry::{self, Attempt, Verdict};
+use crate::retry::{self, Attempt, Conflicts, Verdict};
 use crate::{Cause, Change, Outcome, Seq};
 
 impl<E: Clone, R: Clone> Owned<E, R> {
@@ -24,10 +24,21 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             item.step = Step::Waiting;
             if !run.discard {
                 let before = item.attempts;
-                let since = if before.first_at == 0 { run.started } else { before.first_at };
+                let since = match (outcome, before.first_at) {
+                    (Outcome::Conflict, _) => item.conflicts.since(core.now),
+                    (_, 0) => run.started,
+                    (_, first_at) => first_at,
+                };
                 let stopped = core.gate.stopped_between(since, core.now);
-                let attempt =
-                    Attempt { before, started: run.started, ended: core.now, is_final: run.is_final, stopped };
+                let conflicts = item.conflicts;
+                let attempt = Attempt {
+                    before,
+                    started: run.started,
+                    ended: core.now,
+                    is_final: run.is_final,
+                    stopped,
+                    conflicts,
+                };
                 match retry::judge(outcome, &attempt, &core.rules.retry, core.chance.draw()) {
                     Verdict::Settled(state) => {
                         let attempt = before.made.saturating_add(1);
@@ -40,6 +51,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                         self.pending.push(Pending::of(item, &run.key, origin, change));
                         item.attempts = attempts;
                         item.failed = Failed::Pending;
+                        item.conflicts = Conflicts::default();
                     }
                     Verdict::Dead(attempts, cause) => {
                         let change = Change::Dead { attempts, cause, report: Some(report) };
@@ -51,6 +63,10 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                         self.pending.push(row);
                     }
                     Verdict::HostAgain(at) => item.attempts.next_at = at,
+                    Verdict::InVain(conflicts, at) => {
+                        item.conflicts = conflicts;
+                        item.attempts.next_at = at;
+                    }
                 }
             }
             lane.order();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Owned;
 use super::commit::{Fate, Pending};
 use crate::lane::{Failed, Item, Step};
+use crate::retry::Conflicts;
 use crate::{AttemptState, Change, Identity, Origin, Seq, Settled};
 
 /// A dead event.
@@ -97,6 +98,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             event: row.event,
             step: Step::Waiting,
             failed: Failed::Recorded,
+            conflicts: Conflicts::default(),
         };
         if lane.place_redriven(item).is_ok() {
             self.read += 1;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::commit::{Fate, Pending, Unanswered};
 use super::{Core, Owned};
 use crate::lane::{Failed, Item, Saved, Step};
-use crate::retry::{self, Attempt, Verdict};
-use crate::{Change, CommitReply, Conflict, ConflictKind, Crash, Millis, Origin, Outcome, Seq};
+use crate::retry::{self, Attempt, Conflicts, Verdict};
+use crate::{AttemptState, Change, CommitReply, Conflict, ConflictKind, Crash, Millis, Origin, Outcome, Seq};
 
 /// A commit that failed is sent again after this long, then twice as long, …
 const FIRST_WAIT_MS: Millis = 100;
@@ -147,6 +147,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                     true
                 }
                 ConflictKind::Unstorable => self.unstorable(core, at),
+                ConflictKind::Changed => self.in_vain(core, at),
             };
         }
         if heeded {
@@ -221,7 +222,9 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let draw = core.chance.draw();
         let hold = core.rules.holds();
         let Some(row) = self.unanswered.as_mut().and_then(|commit| commit.rows.get_mut(at)) else { return };
-        let attempt = Attempt { before: row.before, started: core.now, ended: core.now, is_final: false, stopped: 0 };
+        let conflicts = Conflicts::default();
+        let attempt =
+            Attempt { before: row.before, started: core.now, ended: core.now, is_final: false, stopped: 0, conflicts };
         let verdict = retry::judge(Outcome::Crash(Crash::HostLimit), &attempt, &core.rules.retry, draw);
         let Some(lane) = self.lanes.get_mut(&row.key) else { return };
         let item = lane.find(row.seq);
@@ -240,8 +243,46 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                     item.failed = Failed::Sent;
                 });
             }
-            Verdict::Settled(_) | Verdict::HostAgain(_) => {}
+            Verdict::Settled(_) | Verdict::HostAgain(_) | Verdict::InVain(..) => {}
         }
+    }
+
+    /// Keys that an invocation had read are others by now: it runs again, and so does what came after it in its lane.
+    /// Answers whether the commit changed.
+    fn in_vain(&mut self, core: &mut Core<E, R>, at: usize) -> bool {
+        let Some(row) = self.sent_row(at) else { return false };
+        let Change::Settled { report: Some(report), .. } = &row.change else { return false };
+        let (key, seq, before, report) = (row.key.clone(), row.seq, row.before, report.clone());
+        let draw = core.chance.draw();
+        let hold = core.rules.holds();
+        self.take_back_later(at);
+        let Some(lane) = self.lanes.get_mut(&key) else { return false };
+        let Some(item) = lane.find(seq) else { return false };
+        let since = item.conflicts.since(core.now);
+        let stopped = core.gate.stopped_between(since, core.now);
+        let (conflicts, now) = (item.conflicts, core.now);
+        let attempt = Attempt { before, started: now, ended: now, is_final: false, stopped, conflicts };
+        let Some(commit) = &mut self.unanswered else { return false };
+        match retry::judge(Outcome::Conflict, &attempt, &core.rules.retry, draw) {
+            Verdict::Dead(attempts, cause) => {
+                item.attempts = attempts;
+                lane.held |= hold;
+                if let Some(row) = commit.rows.get_mut(at) {
+                    row.change = Change::Dead { attempts, cause, report: Some(report) };
+                    row.holds = hold;
+                }
+            }
+            Verdict::InVain(conflicts, next_at) => {
+                item.attempts = AttemptState { next_at, ..before };
+                item.conflicts = conflicts;
+                item.step = Step::Waiting;
+                lane.order();
+                commit.rows.remove(at);
+                self.hold_anew(&key);
+            }
+            Verdict::Settled(_) | Verdict::Again(_) | Verdict::HostAgain(_) => {}
+        }
+        true
     }
 
     /// Takes back what was decided of a lane after the row at `at` of the unanswered commit: it runs again, in order.

@@ -9,7 +9,7 @@ fn policy() -> Retry {
 }
 
 fn attempt(before: AttemptState) -> Attempt {
-    Attempt { before, started: 1_000, ended: 1_250, is_final: false, stopped: 0 }
+    Attempt { before, started: 1_000, ended: 1_250, is_final: false, stopped: 0, conflicts: Conflicts::default() }
 }
 
 fn state(made: u32, crashes: u32, retries: u32, first_at: Millis, next_at: Millis) -> AttemptState {
@@ -62,7 +62,7 @@ fn retries_end_when_the_next_one_would_come_after_the_time_allowed() {
     // The third wait is 2 s: the next attempt would begin at 53 s.
     for (first_at, goes_on) in [(1_000, false), (6_999, false), (7_000, true), (50_000, true)] {
         let before = state(2, 0, 2, first_at, 0);
-        let attempt = Attempt { before, started: 50_000, ended: 51_000, is_final: false, stopped: 0 };
+        let attempt = Attempt { started: 50_000, ended: 51_000, ..attempt(before) };
         let after = state(3, 0, 3, first_at, 53_000);
         let expected = if goes_on { Verdict::Again(after) } else { Verdict::Dead(after, Cause::RetriesExhausted) };
         assert_eq!(judge(RETRY, &attempt, &policy, 0.5), expected, "first at {first_at}");

@@ -4,6 +4,7 @@ mod bounds;
 mod breaker;
 mod claims;
 mod commits;
+mod conflicts;
 mod delivery;
 mod desk;
 mod drain;

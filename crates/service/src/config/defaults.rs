@@ -114,3 +114,12 @@ pub const WAITING_BYTES: u64 = 64 * MIB;
 pub const WAITING_ROOM_EVENTS: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
 /// `handlers[].waiting.park_after`.
 pub const PARK_AFTER: Duration = Duration::from_secs(5);
+
+/// `allow.keyvalue[].max_keys`.
+pub const BUCKET_KEYS: NonZeroU32 = NonZeroU32::MIN.saturating_add(99_999);
+/// `allow.keyvalue[].max_bytes`.
+pub const BUCKET_BYTES: u64 = 64 * MIB;
+/// `allow.keyvalue[].max_key`.
+pub const KEY_BYTES: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
+/// `allow.keyvalue[].max_value`.
+pub const VALUE_BYTES: u64 = 64 * KIB;

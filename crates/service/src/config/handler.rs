@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytesize::{GIB, MIB};
 use event::HandlerName;
 
-pub use allow::{Allow, ApiPattern, Host, HostPattern, Network, Origin};
+pub use allow::{Allow, ApiPattern, BucketConfig, Host, HostPattern, KeyScope, Network, Origin};
 pub use breaker::Breaker;
 pub use pattern::{DEAD_LETTER, Pattern};
 pub use rate::Rate;

@@ -67,6 +67,7 @@ impl Place {
     pub(crate) async fn migrate(&self) -> Result<(), OpenError> {
         const FIRST: &str = include_str!("../../migrations/postgres/0001_first.sql");
         const REQUESTS: &str = include_str!("../../migrations/postgres/0002_requests.sql");
+        const KEYVALUE: &str = include_str!("../../migrations/postgres/0003_keyvalue.sql");
         let connect = |source| OpenError::Connect { database: self.name.clone(), source };
         let mut conn = self.connect().await.map_err(connect)?;
         let encoding: String =
@@ -78,7 +79,9 @@ impl Place {
         let migrate = |source| OpenError::Migrate { database: self.name.clone(), source };
         let first = Migration::new(1, "first".into(), MigrationType::Simple, FIRST.into_sql_str(), false);
         let requests = Migration::new(2, "requests".into(), MigrationType::Simple, REQUESTS.into_sql_str(), false);
-        let done: Result<(), MigrateError> = Migrator::with_migrations(vec![first, requests]).run(&mut conn).await;
+        let keyvalue = Migration::new(3, "keyvalue".into(), MigrationType::Simple, KEYVALUE.into_sql_str(), false);
+        let all = vec![first, requests, keyvalue];
+        let done: Result<(), MigrateError> = Migrator::with_migrations(all).run(&mut conn).await;
         done.map_err(migrate)?;
         conn.close().await.map_err(connect)
     }

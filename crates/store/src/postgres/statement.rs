@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     sheet::ColumnSheet,
-    tables::{self, ADVANCE, COMMITS, ENDED, Table},
+    tables::{self, ADVANCE, COMMITS, ENDED, Exact, Table, keyvalue},
 };
 use crate::{sheet::Sheet as _, sorting::Sheets};
 
@@ -43,6 +43,11 @@ impl Rows {
                 dead: of(&tables::DEAD),
                 redriven: of(&tables::REDRIVEN),
                 outbox: of(&tables::OUTBOX),
+                touched: of(&keyvalue::TOUCHED),
+                seen: of(&keyvalue::SEEN),
+                listed: of(&keyvalue::LISTED),
+                put: of(&keyvalue::PUT),
+                removed: of(&keyvalue::REMOVED),
             },
         }
     }
@@ -62,6 +67,11 @@ impl Rows {
             dead,
             redriven,
             outbox,
+            touched,
+            seen,
+            listed,
+            put,
+            removed,
         } = sheets;
         for sheet in [
             commits,
@@ -80,6 +90,11 @@ impl Rows {
             dead,
             redriven,
             outbox,
+            touched,
+            seen,
+            listed,
+            put,
+            removed,
         ] {
             sheet.rows_of(n);
         }
@@ -88,6 +103,7 @@ impl Rows {
     /// The tables that rows go to, with the rows, in a fixed order.
     fn parts(self) -> (ColumnSheet, ColumnSheet, Vec<(&'static Table, ColumnSheet)>) {
         let sheets = self.sheets;
+        let keys = !sheets.touched.is_empty();
         let parts = [
             (&tables::SUSPECTS, self.cleared),
             (&tables::LEDGER, sheets.ledger),
@@ -104,7 +120,16 @@ impl Rows {
             (&tables::LANES, self.lanes),
             (&tables::LANES_GONE, self.lanes_gone),
         ];
-        let parts = parts.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+        // Buckets are counted by the keys that are changed, which may be none.
+        let of_keys = [
+            (&keyvalue::SEEN, sheets.seen),
+            (&keyvalue::LISTED, sheets.listed),
+            (&keyvalue::TOUCHED, sheets.touched),
+            (&keyvalue::PUT, sheets.put),
+            (&keyvalue::REMOVED, sheets.removed),
+        ];
+        let parts = parts.into_iter().filter(|(_, rows)| !rows.is_empty());
+        let parts = parts.chain(of_keys.into_iter().filter(|_| keys)).collect();
         (self.commits, self.ended, parts)
     }
 }
@@ -123,6 +148,9 @@ pub(crate) const ONLY_TRIED: &str = "22P02";
 
 /// The code of the error where a row is not where it was: a division by zero.
 pub(crate) const NOT_THERE: &str = "22012";
+
+/// The code of the error where the statement has not seen what others wrote just now: a logarithm of zero.
+pub(crate) const STALE: &str = "2201E";
 
 /// The tables that a statement touches, and what it is for.
 type Made = (Vec<&'static str>, Purpose);
@@ -154,20 +182,30 @@ fn make(tables: &[&'static Table], purpose: Purpose) -> String {
         parts.push(shape.input(first));
         first += shape.columns.len();
     }
-    parts.push(ADVANCE.to_owned());
-    let (mut checks, mut counts) = (vec!["true".to_owned()], vec!["0".to_owned()]);
     for table in tables {
-        let name = table.shape.name;
         parts.push(table.shape.input(first));
         first += table.shape.columns.len();
-        parts.push(format!("{name}_now as ({} returning 1)", table.sql));
+    }
+    parts.push(ADVANCE.to_owned());
+    let (mut there, mut fresh) = (vec!["true".to_owned()], vec!["true".to_owned()]);
+    let mut counts = vec!["0".to_owned()];
+    for table in tables {
+        let name = table.shape.name;
+        parts.push(format!("{name}_now as ({})", table.sql));
         counts.push(format!("(select count(*) from {name}_now)"));
-        if table.exact {
+        let all = || {
             let wanted = format!("(select count(*) from {name} as r join mine as m on m.n = r.n)");
-            checks.push(format!("(select count(*) from {name}_now) = {wanted}"));
+            format!("(select count(*) from {name}_now) = {wanted}")
+        };
+        match table.exact {
+            Exact::No => {}
+            Exact::There => there.push(all()),
+            Exact::Fresh => fresh.push(all()),
         }
     }
-    let whole = format!("1 / (case when {} then 1 else 0 end)", checks.join(" and "));
+    // What must be fresh is looked at first: the rest is judged by what was seen.
+    let fresh = format!("ln(cast(case when {} then 1 else 0 end as double precision))", fresh.join(" and "));
+    let whole = format!("1 / (case when {} then 1 else 0 end)", there.join(" and "));
     let tried = match purpose {
         Purpose::Write => "0".to_owned(),
         // It counts what was changed, so that nothing is left to be done when it fails.
@@ -175,5 +213,5 @@ fn make(tables: &[&'static Table], purpose: Purpose) -> String {
             format!("cast(case when n + {} >= 0 then 'only tried' else '0' end as bigint)", counts.join(" + "))
         }
     };
-    format!("with {}\nselect n, {whole} as whole, {tried} as tried from mine", parts.join(",\n"))
+    format!("with {}\nselect n, {fresh} as fresh, {whole} as whole, {tried} as tried from mine", parts.join(",\n"))
 }

@@ -3,6 +3,8 @@
 //! Rows that change are looked for one by one, each by its whole key, in a subquery that the planner may not turn around
 //! (`offset 0`): left to itself it walks the table for as long as nobody has analysed it.
 
+pub(crate) mod keyvalue;
+
 use super::sheet::{
     Kind::{Bytes, Int, Text},
     Shape,
@@ -13,9 +15,20 @@ use super::sheet::{
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) shape: Shape,
+    /// Each of its rows is one that it changed.
     pub(crate) sql: &'static str,
-    /// It must change as many rows as came in: else one is not where it was.
-    pub(crate) exact: bool,
+    pub(crate) exact: Exact,
+}
+
+/// Whether it must change as many rows as came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exact {
+    /// It need not.
+    No,
+    /// Else one is not where it was, or not what it was.
+    There,
+    /// Else the statement has not seen what others wrote just now: it is to be sent again.
+    Fresh,
 }
 
 /// The commits themselves.
@@ -80,8 +93,9 @@ pub(crate) static SUSPECTS: Table = Table {
                 offset 0
             ) as x
         ) as r
-        where s.ctid = r.at",
-    exact: false,
+        where s.ctid = r.at
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static LEDGER: Table = Table {
@@ -106,8 +120,9 @@ pub(crate) static LEDGER: Table = Table {
             plugin_id, duration_us, peak_memory, note)
         select m.handler_id, m.run, m.shard, $1, r.project, r.created, r.event_id, r.seq, r.state, r.attempt,
             r.plugin_id, r.duration_us, r.peak_memory, r.note
-        from settled as r join mine as m on m.n = r.n",
-    exact: false,
+        from settled as r join mine as m on m.n = r.n
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static LEDGER_CHANGED: Table = Table {
@@ -140,8 +155,9 @@ pub(crate) static LEDGER_CHANGED: Table = Table {
                 offset 0
             ) as x
         ) as r
-        where l.ctid = r.at",
-    exact: true,
+        where l.ctid = r.at
+        returning 1",
+    exact: Exact::There,
 };
 
 pub(crate) static PARKED: Table = Table {
@@ -171,8 +187,9 @@ pub(crate) static PARKED: Table = Table {
             received_at, made, crashes, retries, first_at, next_at, redriven, headers, body)
         select m.handler_id, m.run, m.shard, $1, r.lane, r.seq, r.project, r.created, r.event_id, r.kind, r.key,
             r.received_at, r.made, r.crashes, r.retries, r.first_at, r.next_at, r.redriven, r.headers, r.body
-        from parking as r join mine as m on m.n = r.n",
-    exact: false,
+        from parking as r join mine as m on m.n = r.n
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static PARKED_CHANGED: Table = Table {
@@ -199,8 +216,9 @@ pub(crate) static PARKED_CHANGED: Table = Table {
                 offset 0
             ) as x
         ) as r
-        where p.ctid = r.at",
-    exact: true,
+        where p.ctid = r.at
+        returning 1",
+    exact: Exact::There,
 };
 
 pub(crate) static PARKED_GONE: Table = Table {
@@ -213,8 +231,9 @@ pub(crate) static PARKED_GONE: Table = Table {
                 offset 0
             ) as x
         ) as r
-        where p.ctid = r.at",
-    exact: true,
+        where p.ctid = r.at
+        returning 1",
+    exact: Exact::There,
 };
 
 pub(crate) static RETRYING: Table = Table {
@@ -238,8 +257,9 @@ pub(crate) static RETRYING: Table = Table {
         order by m.n, r.seq, r.place desc
         on conflict (handler_id, run, shard, seq) do update
         set made = excluded.made, crashes = excluded.crashes, retries = excluded.retries,
-            first_at = excluded.first_at, next_at = excluded.next_at",
-    exact: false,
+            first_at = excluded.first_at, next_at = excluded.next_at
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static RETRYING_GONE: Table = Table {
@@ -252,8 +272,9 @@ pub(crate) static RETRYING_GONE: Table = Table {
                 offset 0
             ) as x
         ) as r
-        where g.ctid = r.at",
-    exact: false,
+        where g.ctid = r.at
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static ATTEMPTS: Table = Table {
@@ -283,8 +304,9 @@ pub(crate) static ATTEMPTS: Table = Table {
         select m.handler_id, m.run, m.shard, r.project, r.created, r.event_id, r.attempt, r.seq, r.started_at,
             r.duration_us, r.plugin_id, r.peak_memory, r.outcome, r.error, r.backtrace, r.stderr, r.logs
         from tried as r join mine as m on m.n = r.n
-        on conflict (handler_id, run, project, created, event_id, attempt) do nothing",
-    exact: false,
+        on conflict (handler_id, run, project, created, event_id, attempt) do nothing
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static DEAD: Table = Table {
@@ -316,8 +338,9 @@ pub(crate) static DEAD: Table = Table {
         select m.handler_id, m.run, m.shard, $1, r.project, r.created, r.event_id, r.death, r.seq, r.lane, r.kind,
             r.key, r.cause, r.message, r.made, r.first_at, r.plugin_id, r.received_at, r.headers, r.body
         from dying as r join mine as m on m.n = r.n
-        order by r.place",
-    exact: false,
+        order by r.place
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static REDRIVEN: Table = Table {
@@ -331,8 +354,9 @@ pub(crate) static REDRIVEN: Table = Table {
                 offset 0
             ) as x
         ) as r
-        where d.ctid = r.at and d.redriven_at is null",
-    exact: false,
+        where d.ctid = r.at and d.redriven_at is null
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static OUTBOX: Table = Table {
@@ -351,16 +375,18 @@ pub(crate) static OUTBOX: Table = Table {
     sql: "insert into outbox (handler_id, run, shard, queued_at, key, subject, request, msg_id, headers, body)
         select m.handler_id, m.run, m.shard, $1, r.key, r.subject, r.request, r.msg_id, r.headers, r.body
         from posted as r join mine as m on m.n = r.n
-        order by r.place",
-    exact: false,
+        order by r.place
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static LANES: Table = Table {
     shape: Shape { name: "standing", columns: &[("n", Int), ("lane", Text), ("due", Int), ("held", Int)] },
     sql: "insert into lanes (handler_id, run, shard, lane, due, held)
         select m.handler_id, m.run, m.shard, r.lane, r.due, r.held from standing as r join mine as m on m.n = r.n
-        on conflict (handler_id, run, shard, lane) do update set due = excluded.due, held = excluded.held",
-    exact: false,
+        on conflict (handler_id, run, shard, lane) do update set due = excluded.due, held = excluded.held
+        returning 1",
+    exact: Exact::No,
 };
 
 pub(crate) static LANES_GONE: Table = Table {
@@ -373,6 +399,7 @@ pub(crate) static LANES_GONE: Table = Table {
                 offset 0
             ) as x
         ) as r
-        where l.ctid = r.at",
-    exact: false,
+        where l.ctid = r.at
+        returning 1",
+    exact: Exact::No,
 };

@@ -4,7 +4,7 @@
 //! Each commit in it is fenced by its own epoch. A statement that a row of one commit makes fail is taken apart: each
 //! commit is written alone, and of the one that fails the rows that do not fit are found.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use event::Prefix;
 use lanes::{Change, CommitReply, Conflict, ConflictKind};
@@ -17,15 +17,16 @@ use tracing::{debug, error, warn};
 
 use super::{
     connect::Place,
-    ledger,
+    keyvalue, ledger,
     names::Plugins,
     sheet::ColumnSheet,
-    statement::{NOT_THERE, ONLY_TRIED, Purpose, Rows, Statements},
+    statement::{NOT_THERE, ONLY_TRIED, Purpose, Rows, STALE, Statements},
 };
 use crate::{
     Commit, Error, Row,
     conflicts::{against_ledger, numbered},
     error::{Chain, is_of_database},
+    keyvalue::{Net, contended},
     lane,
     outbox::Posted,
     progress::ranges_text,
@@ -45,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(35);
 
 /// How often a statement that was the victim of a deadlock is sent again.
 const DEADLOCKS: usize = 3;
+
+/// How often a statement is sent again that has not seen what others wrote just now.
+const STALE_TRIES: usize = 20;
 
 /// A commit with what its rows need that no commit changes.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ impl Writer {
                     Request::Stop(reply) => stopped = Some(reply),
                 }
             }
-            if !batch.is_empty() {
+            for batch in apart(batch) {
                 self.together(batch).await;
             }
         }
@@ -132,6 +136,18 @@ impl Writer {
     }
 
     async fn together(&mut self, batch: Vec<Asked>) {
+        if !contradict_nothing(&batch) {
+            // Not even tried: it is told which rows have read what others of them change.
+            let error = sqlx::Error::Protocol("rows of a commit contradict each other".to_owned());
+            for asked in batch {
+                if contradict_nothing(std::slice::from_ref(&asked)) {
+                    Box::pin(self.together(vec![asked])).await;
+                } else {
+                    self.refuse(asked, &error).await;
+                }
+            }
+            return;
+        }
         match self.write(&batch).await {
             Ok(written) => Self::answer(batch, &written),
             Err(error) if !is_of_database(&error) => {
@@ -161,10 +177,13 @@ impl Writer {
 
     /// Writes all of the batch whose epochs stand, and says which they are; or nothing.
     async fn write(&mut self, batch: &[Asked]) -> Result<Vec<i64>, sqlx::Error> {
-        for _ in 0..DEADLOCKS {
+        let (mut deadlocks, mut stale) = (0, 0);
+        while deadlocks < DEADLOCKS && stale < STALE_TRIES {
             match self.send(rows_of(batch), Purpose::Write).await {
+                Err(error) if is_stale(&error) => stale += 1,
                 Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("40")) => {
                     warn!(%error, "the state store's server chose a commit to end a deadlock; it is sent again");
+                    deadlocks += 1;
                 }
                 Ok((written, posted)) => {
                     if posted && !written.is_empty() {
@@ -287,6 +306,9 @@ impl Writer {
         let standing = ledger::standing(conn, asked.scope.handler_id, &asked.scope.run, numbered(&rows)).await?;
         let mut conflicts = against_ledger(&rows, standing);
         if conflicts.is_empty() {
+            conflicts = keyvalue::conflicts(&rows, conn, &asked.scope).await?;
+        }
+        if conflicts.is_empty() {
             debug!(error = %Chain(error), "nothing stands in the way of a commit: each row of it is tried alone");
             for (place, row) in (0_u64..).zip(rows) {
                 if let Some(why) = self.why_unstorable(asked, place, row).await? {
@@ -306,6 +328,7 @@ impl Writer {
         let mut rows = Rows::new();
         add_progress(&mut rows, asked);
         add_row(&mut rows, asked, place, row);
+        Net::unchecked([row]).add_to(&mut rows.sheets, asked.scope.shard);
         match self.send(rows, Purpose::Try).await {
             // No row of `mine`: the epoch is lost, and the whole commit with it.
             Ok(_) => Ok(None),
@@ -320,10 +343,41 @@ impl Writer {
     }
 }
 
+/// The statement waited for another one that touched the same bucket, and has not seen what that one wrote.
+fn is_stale(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(STALE))
+}
+
 /// The server ended the connection with this error.
 fn is_end(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
     code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25P03")
+}
+
+/// Commits that touch the same contended bucket go one after the other.
+fn apart(batch: Vec<Asked>) -> Vec<Vec<Asked>> {
+    let mut batches: Vec<Vec<Asked>> = Vec::new();
+    let mut touched: HashSet<(i64, Arc<str>, Arc<str>)> = HashSet::new();
+    for asked in batch {
+        let Scope { handler_id, run, .. } = &asked.scope;
+        let buckets = contended(&asked.commit.rows);
+        let places: Vec<_> =
+            buckets.iter().map(|bucket| (*handler_id, Arc::clone(run), Arc::clone(&bucket.name))).collect();
+        match batches.last_mut() {
+            Some(last) if places.iter().all(|place| !touched.contains(place)) => last.push(asked),
+            _ => {
+                touched.clear();
+                batches.push(vec![asked]);
+            }
+        }
+        touched.extend(places);
+    }
+    batches
+}
+
+/// No row of a commit has read what another one of it changes.
+fn contradict_nothing(batch: &[Asked]) -> bool {
+    batch.iter().all(|asked| Net::of(&asked.commit.rows).is_some())
 }
 
 fn rows_of(batch: &[Asked]) -> Rows {
@@ -339,6 +393,9 @@ fn rows_of(batch: &[Asked]) -> Rows {
         }
         for (place, row) in (0_u64..).zip(&asked.commit.rows) {
             add_row(&mut rows, asked, place, row);
+        }
+        if let Some(net) = Net::of(&asked.commit.rows) {
+            net.add_to(&mut rows.sheets, asked.scope.shard);
         }
         lane::sort(&asked.commit.lanes, &mut rows.lanes, &mut rows.lanes_gone);
     }

@@ -9,7 +9,7 @@ use tracing::{debug, error};
 use super::{
     attempts,
     conflicts::{self, Conflicts},
-    dead, lane, ledger, outbox, parked, progress,
+    dead, keyvalue, lane, ledger, outbox, parked, progress,
     sheet::JsonSheet,
     suspects,
     writer::{Desk, Verdict, Work},
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Commit, Row,
     error::{Chain, Failure, is_of_database},
+    keyvalue::Net,
     progress::seqs,
     scope::{Owner, Scope},
     sheet::Sheet as _,
@@ -42,7 +43,7 @@ impl Work for Commits {
             return Ok(Verdict::Undo(CommitReply::Lost));
         }
         let rows: Vec<&Row> = self.commit.rows.iter().collect();
-        let written = match write(desk, &scope, &self.prefix, &rows).await {
+        let written = match write_if_it_stands(desk, &scope, &self.prefix, &rows).await {
             Ok(()) => {
                 if desk.has_suspects(&scope) {
                     suspects::clear(seqs(ended), &mut desk.conn, &scope).await?;
@@ -62,6 +63,7 @@ impl Work for Commits {
                 let error: &dyn std::fmt::Display = match &written {
                     Unwritten::Database(error) => &Chain(error),
                     Unwritten::Gone => &"a row of it is not where it was",
+                    Unwritten::Changed => &"keys that were read for it are others by now",
                 };
                 error!(
                     handler = %scope.handler, shard = scope.shard, rows = rows.len(), %error,
@@ -84,6 +86,8 @@ pub(crate) enum Unwritten {
     Database(sqlx::Error),
     /// A row that should be parked, or dead, is not: the same commit was written before.
     Gone,
+    /// Keys that were read are others by now.
+    Changed,
 }
 
 impl From<sqlx::Error> for Unwritten {
@@ -92,8 +96,25 @@ impl From<sqlx::Error> for Unwritten {
     }
 }
 
-/// Writes rows and what follows from them, with a number of statements that does not grow with theirs.
+/// Writes rows if the keys that were read for them still stand.
+async fn write_if_it_stands(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<(), Unwritten> {
+    let Some(net) = Net::of(rows.iter().copied()) else { return Err(Unwritten::Changed) };
+    write_net(desk, scope, prefix, rows, &net).await
+}
+
+/// Writes rows, whatever was read for them.
 pub(crate) async fn write(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<(), Unwritten> {
+    write_net(desk, scope, prefix, rows, &Net::unchecked(rows.iter().copied())).await
+}
+
+/// Writes rows and what follows from them, with a number of statements that does not grow with theirs.
+async fn write_net(
+    desk: &mut Desk,
+    scope: &Scope,
+    prefix: &Prefix,
+    rows: &[&Row],
+    net: &Net<'_>,
+) -> Result<(), Unwritten> {
     for row in rows {
         if let Some(report) = report_of(row) {
             desk.names.plugin(&mut desk.conn, &report.digest).await?;
@@ -108,6 +129,7 @@ pub(crate) async fn write(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows:
         let n = deaths.get(&place).map_or(1, |n| n.saturating_add(1));
         sheets.add(&Sorting { scope, prefix, row, plugin, n });
     }
+    net.add_to(&mut sheets, scope.shard);
     if !sheets.outbox.is_empty() {
         desk.posted = true;
     }
@@ -127,6 +149,11 @@ fn sheets() -> Sheets<JsonSheet> {
         dead: JsonSheet::default(),
         redriven: JsonSheet::default(),
         outbox: JsonSheet::default(),
+        touched: JsonSheet::default(),
+        seen: JsonSheet::default(),
+        listed: JsonSheet::default(),
+        put: JsonSheet::default(),
+        removed: JsonSheet::default(),
     }
 }
 
@@ -146,5 +173,9 @@ async fn write_sheets(sheets: Sheets<JsonSheet>, desk: &mut Desk, scope: &Scope)
     dead::redrive(sheets.redriven, conn, scope).await?;
     dead::insert(sheets.dead, conn, scope).await?;
     outbox::insert(sheets.outbox, conn, scope).await?;
+    if !keyvalue::stands((sheets.seen, sheets.listed), conn, scope).await? {
+        return Err(Unwritten::Changed);
+    }
+    keyvalue::change((sheets.put, sheets.removed), conn, scope).await?;
     Ok(())
 }

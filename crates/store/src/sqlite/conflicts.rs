@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::{
     commit::{Unwritten, write},
-    ledger,
+    keyvalue, ledger,
     writer::{Desk, execute},
 };
 use crate::{
@@ -33,6 +33,9 @@ pub(crate) async fn find(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: 
     let standing = ledger::standing(&mut desk.conn, scope.handler_id, &scope.run, numbered(rows)).await?;
     let mut conflicts = against_ledger(rows, standing);
     if conflicts.is_empty() {
+        conflicts = keyvalue::conflicts(rows, &mut desk.conn, scope).await?;
+    }
+    if conflicts.is_empty() {
         conflicts = one_by_one(desk, scope, prefix, rows).await?;
     }
     Ok(if conflicts.is_empty() { Conflicts::None } else { Conflicts::Of(conflicts) })
@@ -53,6 +56,7 @@ async fn one_by_one(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Ro
                 let why: &dyn std::fmt::Display = match &unwritten {
                     Unwritten::Database(error) => &Chain(error),
                     Unwritten::Gone => &"it is not parked, though its entry in the ledger says so",
+                    Unwritten::Changed => &"keys that were read for it are others by now",
                 };
                 warn!(
                     handler = %scope.handler, shard = scope.shard, seq = row.seq, event = %row.identity.id, %why,

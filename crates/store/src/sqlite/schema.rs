@@ -58,10 +58,12 @@ pub(crate) async fn migrate(conn: &mut SqliteConnection) -> Result<(), MigrateEr
     const FIRST: &str = include_str!("../../migrations/sqlite/0001_first.sql");
     const STOPS: &str = include_str!("../../migrations/sqlite/0002_stops.sql");
     const REQUESTS: &str = include_str!("../../migrations/sqlite/0003_requests.sql");
+    const KEYVALUE: &str = include_str!("../../migrations/sqlite/0004_keyvalue.sql");
     let first = Migration::new(1, "first".into(), MigrationType::Simple, FIRST.into_sql_str(), false);
     let stops = Migration::new(2, "stops".into(), MigrationType::Simple, STOPS.into_sql_str(), false);
     let requests = Migration::new(3, "requests".into(), MigrationType::Simple, REQUESTS.into_sql_str(), false);
-    Migrator::with_migrations(vec![first, stops, requests]).run(conn).await
+    let keyvalue = Migration::new(4, "keyvalue".into(), MigrationType::Simple, KEYVALUE.into_sql_str(), false);
+    Migrator::with_migrations(vec![first, stops, requests, keyvalue]).run(conn).await
 }
 
 #[cfg(test)]
@@ -71,7 +73,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
     use super::{migrate, path_of};
-    use crate::sqlite::{dead, ledger, outbox, parked};
+    use crate::sqlite::{dead, keyvalue, ledger, outbox, parked};
 
     #[test]
     fn a_url_is_sqlite_and_a_path() {
@@ -107,6 +109,12 @@ mod tests {
             outbox::WAITING,
             outbox::HEADS,
             outbox::REQUESTS,
+            keyvalue::SEEN,
+            keyvalue::LISTED,
+            keyvalue::COUNT_PUT,
+            keyvalue::PUT,
+            keyvalue::COUNT_REMOVED,
+            keyvalue::REMOVE,
         ] {
             let plan = AssertSqlSafe(format!("explain query plan {sql}"));
             let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&mut conn).await.unwrap();

@@ -73,6 +73,25 @@ impl JsonSheet {
         Ok(changed)
     }
 
+    /// Runs statements over all rows, one after the other, with the parameters of [`JsonSheet::run`].
+    pub(crate) async fn run_each(
+        self,
+        conn: &mut SqliteConnection,
+        scope: &Scope,
+        statements: &[&'static str],
+    ) -> Result<(), sqlx::Error> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        for part in self.closed.into_iter().chain([self.open]) {
+            let json = part.json + "]";
+            for &sql in statements {
+                scope.bind(sqlx::query(sql).bind(json.clone()).bind(part.blob.clone())).execute(&mut *conn).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The rows as JSON texts, mostly one, for statements that only read.
     pub(crate) fn into_json(self) -> impl Iterator<Item = String> {
         let parts = self.closed.into_iter().chain([self.open]);

@@ -1,12 +1,13 @@
 //! PostgreSQL alone: several runners that share a store.
 
-use lanes::{CommitReply, Origin, Suspect};
+use lanes::{CommitReply, Conflict, ConflictKind, Origin, Suspect};
 use sqlx::{Connection as _, PgConnection};
-use store::{Error, LIVE, Owner, Sending};
+use store::{Bucket, Error, LIVE, Owner, Sending, Spot};
 use testkit::{Fault, FaultProxy, PostgresServer};
 
 use crate::world::{
-    HANDLER, claiming, commit, done, done_with, effect, member, owner_of, parked, progress, row, row_of,
+    HANDLER, claiming, commit, done, done_with, done_with_keys, effect, keys, member, owner_of, parked, progress, row,
+    row_of,
 };
 
 type World = crate::world::World<true>;
@@ -228,4 +229,83 @@ async fn a_commit_whose_answer_was_lost_is_asked_about_before_anything_is_sent_a
     assert_eq!(store.commit(&owner, of(3)).await, CommitReply::Done);
     let rows: i64 = sqlx::query_scalar("select count(*) from outbox").fetch_one(&mut direct).await.unwrap();
     assert_eq!(rows, 3);
+}
+
+/// Adds one to a shared key until it was added so often, and begins again whenever somebody was faster.
+async fn count_up(store: store::Store, owner: Owner, times: u64) -> u64 {
+    let key = common("n");
+    let (mut added, mut conflicts) = (0, 0);
+    while added < times {
+        let found = store.kv_get(HANDLER, LIVE, &key).await.unwrap();
+        let (number, version) = found.map_or((0, store::ABSENT), |found| {
+            (String::from_utf8(found.value.unwrap().to_vec()).unwrap().parse::<u64>().unwrap(), found.version)
+        });
+        let next = (number + 1).to_string();
+        let set = keys(store::new_stamp(), &[(key.clone(), version)], &[(key.clone(), Some(&next))]);
+        let id = format!("EV_{}_{added}", owner.shard);
+        let rows = vec![row_of(added + 1, &id, Origin::Stream, done_with_keys(set))];
+        match store.commit(&owner, commit(&owner, progress(added + 1), rows)).await {
+            CommitReply::Done => added += 1,
+            CommitReply::Refused(refused) => {
+                assert_eq!(refused, [Conflict { seq: added + 1, kind: ConflictKind::Changed }]);
+                conflicts += 1;
+            }
+            reply => panic!("{reply:?}"),
+        }
+    }
+    conflicts
+}
+
+fn common(key: &str) -> Spot {
+    Spot { bucket: Bucket { name: "totals".into(), contended: true }, space: "".into(), key: key.into() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_runners_that_change_a_shared_key_at_the_same_time_none_is_forgotten() {
+    const TIMES: u64 = 30;
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    other.beat(&member("b")).await.unwrap();
+    let first = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let second = owner_of(&other.claim(claiming("b", 1)).await.unwrap().claimed);
+    let first = tokio::spawn(count_up(world.store.clone(), first, TIMES));
+    let second = tokio::spawn(count_up(other.clone(), second, TIMES));
+    let conflicts = first.await.unwrap() + second.await.unwrap();
+    let found = other.kv_get(HANDLER, LIVE, &common("n")).await.unwrap().unwrap();
+    assert_eq!(found.value.unwrap(), (2 * TIMES).to_string().as_bytes());
+    assert!(conflicts > 0, "they came one after another, which shows nothing");
+    assert_eq!(world.store.kv_usage(HANDLER, LIVE, "totals").await.unwrap().keys, 1);
+}
+
+/// Two runners that each see a key missing and add another one because of it: one of them must be refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_not_there_must_still_not_be_there() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    other.beat(&member("b")).await.unwrap();
+    let first = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let second = owner_of(&other.claim(claiming("b", 1)).await.unwrap().claimed);
+    for round in 1..=20 {
+        let (one, two) = (common(&format!("{round}-one")), common(&format!("{round}-two")));
+        let put = |store: store::Store, owner: Owner, missing: Spot, set: Spot| {
+            let keys = keys(store::new_stamp(), &[(missing, store::ABSENT)], &[(set, Some("x"))]);
+            let id = format!("EV_{}_{round}", owner.shard);
+            let rows = vec![row_of(round, &id, Origin::Stream, done_with_keys(keys))];
+            tokio::spawn(async move { store.commit(&owner, commit(&owner, progress(round), rows)).await })
+        };
+        let replies = [
+            put(world.store.clone(), first.clone(), one.clone(), two.clone()),
+            put(other.clone(), second.clone(), two, one),
+        ];
+        let mut done = 0;
+        for reply in replies {
+            let reply = reply.await.unwrap();
+            let changed = CommitReply::Refused(vec![Conflict { seq: round, kind: ConflictKind::Changed }]);
+            assert!(reply == CommitReply::Done || reply == changed, "{reply:?}");
+            done += i32::from(reply == CommitReply::Done);
+        }
+        assert_eq!(done, 1, "round {round}");
+    }
 }

@@ -17,7 +17,8 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
 };
 use store::{
-    Claim, Claiming, Commit, Destination, Effect, Error, Event, LIVE, Member, Owner, Report, Row, Store, StreamIdentity,
+    Claim, Claiming, Commit, Destination, Effect, Error, Event, Keyvalue, LIVE, Member, Owner, Report, Row, Spot,
+    Store, StreamIdentity, Write,
 };
 use tempfile::TempDir;
 use testkit::PostgresServer;
@@ -296,6 +297,24 @@ pub(crate) fn done() -> Change<Arc<Report>> {
 pub(crate) fn done_with(effects: Vec<Effect>) -> Change<Arc<Report>> {
     let report = Report { effects: effects.into(), ..report("done") };
     Change::Settled { state: Settled::Done, attempt: 1, report: Some(Arc::new(report)) }
+}
+
+/// What an invocation leaves of keys: its stamp, what it read with which version, and what it wrote.
+pub(crate) fn keys(stamp: i64, reads: &[(Spot, i64)], writes: &[(Spot, Option<&str>)]) -> Keyvalue {
+    let write = |(spot, value): &(Spot, Option<&str>)| {
+        let value = value.map(|value| Bytes::from(value.to_owned()));
+        Write { spot: spot.clone(), value, ttl_ms: None }
+    };
+    Keyvalue { stamp, reads: reads.to_vec(), writes: writes.iter().map(write).collect(), lists: Vec::new() }
+}
+
+pub(crate) fn done_with_keys(keyvalue: Keyvalue) -> Change<Arc<Report>> {
+    let report = Report { keyvalue, ..report("done") };
+    Change::Settled { state: Settled::Done, attempt: 1, report: Some(Arc::new(report)) }
+}
+
+pub(crate) fn failed_with_keys(keyvalue: Keyvalue) -> Change<Arc<Report>> {
+    Change::Failed { attempts: attempts(1), report: Arc::new(Report { keyvalue, ..report("retry") }) }
 }
 
 pub(crate) fn failed(made: u32) -> Change<Arc<Report>> {

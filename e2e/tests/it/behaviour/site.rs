@@ -65,6 +65,14 @@ impl Site {
         Ok(Self { up, ..self })
     }
 
+    /// kill -9, and starts anew.
+    pub(super) async fn kill_and_start(self) -> Result<Self> {
+        self.up.process.kill9()?;
+        self.up.process.wait_exit(LONG).await?;
+        let up = launch(&self.rig, &self.nats).await?;
+        Ok(Self { up, ..self })
+    }
+
     /// Stops it, and gives what is left behind: nothing can be added to that any more.
     pub(super) async fn end(self) -> Result<Ended> {
         self.stop().await?;

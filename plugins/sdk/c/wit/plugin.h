@@ -82,10 +82,144 @@ typedef struct {
   } val;
 } wasi_config_store_result_list_tuple2_string_string_error_t;
 
+typedef struct wasi_keyvalue_store_error_t {
+  uint8_t tag;
+  union {
+    plugin_string_t     other;
+  } val;
+} wasi_keyvalue_store_error_t;
+
+// There is no store of that name.
+#define WASI_KEYVALUE_STORE_ERROR_NO_SUCH_STORE 0
+// The component may not use that store, whether it exists or not.
+#define WASI_KEYVALUE_STORE_ERROR_ACCESS_DENIED 1
+// Anything else, in words.
+#define WASI_KEYVALUE_STORE_ERROR_OTHER 2
+
+typedef struct {
+  plugin_string_t *ptr;
+  size_t len;
+} plugin_list_string_t;
+
+// One page of keys.
+typedef struct wasi_keyvalue_store_key_response_t {
+  plugin_list_string_t   keys;
+  // Where the next page starts; none after the last page.
+  plugin_option_string_t   cursor;
+} wasi_keyvalue_store_key_response_t;
+
+typedef struct wasi_keyvalue_store_own_bucket_t {
+  int32_t __handle;
+} wasi_keyvalue_store_own_bucket_t;
+
+typedef struct wasi_keyvalue_store_borrow_bucket_t {
+  int32_t __handle;
+} wasi_keyvalue_store_borrow_bucket_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    wasi_keyvalue_store_own_bucket_t ok;
+    wasi_keyvalue_store_error_t err;
+  } val;
+} wasi_keyvalue_store_result_own_bucket_error_t;
+
 typedef struct {
   uint8_t *ptr;
   size_t len;
 } plugin_list_u8_t;
+
+typedef struct {
+  bool is_some;
+  plugin_list_u8_t val;
+} plugin_option_list_u8_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    plugin_option_list_u8_t ok;
+    wasi_keyvalue_store_error_t err;
+  } val;
+} wasi_keyvalue_store_result_option_list_u8_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    wasi_keyvalue_store_error_t err;
+  } val;
+} wasi_keyvalue_store_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    wasi_keyvalue_store_error_t err;
+  } val;
+} wasi_keyvalue_store_result_bool_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    wasi_keyvalue_store_key_response_t ok;
+    wasi_keyvalue_store_error_t err;
+  } val;
+} wasi_keyvalue_store_result_key_response_error_t;
+
+typedef wasi_keyvalue_store_error_t wasi_keyvalue_atomics_error_t;
+
+typedef struct wasi_keyvalue_atomics_own_cas_t {
+  int32_t __handle;
+} wasi_keyvalue_atomics_own_cas_t;
+
+typedef struct wasi_keyvalue_atomics_borrow_cas_t {
+  int32_t __handle;
+} wasi_keyvalue_atomics_borrow_cas_t;
+
+typedef struct wasi_keyvalue_atomics_cas_error_t {
+  uint8_t tag;
+  union {
+    wasi_keyvalue_atomics_error_t     store_error;
+    wasi_keyvalue_atomics_own_cas_t     cas_failed;
+  } val;
+} wasi_keyvalue_atomics_cas_error_t;
+
+// The store failed.
+#define WASI_KEYVALUE_ATOMICS_CAS_ERROR_STORE_ERROR 0
+// The value changed in between; the handle is a fresh one, for the next try.
+#define WASI_KEYVALUE_ATOMICS_CAS_ERROR_CAS_FAILED 1
+
+typedef wasi_keyvalue_store_borrow_bucket_t wasi_keyvalue_atomics_borrow_bucket_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    wasi_keyvalue_atomics_own_cas_t ok;
+    wasi_keyvalue_atomics_error_t err;
+  } val;
+} wasi_keyvalue_atomics_result_own_cas_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    plugin_option_list_u8_t ok;
+    wasi_keyvalue_atomics_error_t err;
+  } val;
+} wasi_keyvalue_atomics_result_option_list_u8_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    int64_t ok;
+    wasi_keyvalue_atomics_error_t err;
+  } val;
+} wasi_keyvalue_atomics_result_s64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    wasi_keyvalue_atomics_cas_error_t err;
+  } val;
+} wasi_keyvalue_atomics_result_void_cas_error_t;
 
 typedef struct roomwire_plugin_effects_message_t {
   plugin_string_t   subject;
@@ -266,6 +400,30 @@ extern bool wasi_config_store_get(plugin_string_t *key, plugin_option_string_t *
 // If an error occurs, an `Err(error)` is returned.
 extern bool wasi_config_store_get_all(plugin_list_tuple2_string_string_t *ret, wasi_config_store_error_t *err);
 
+// Imported Functions from `wasi:keyvalue/store@0.2.0-draft2`
+// Opens the bucket of that name.
+extern bool wasi_keyvalue_store_open(plugin_string_t *identifier, wasi_keyvalue_store_own_bucket_t *ret, wasi_keyvalue_store_error_t *err);
+// The value of a key, none where it is not set.
+extern bool wasi_keyvalue_store_method_bucket_get(wasi_keyvalue_store_borrow_bucket_t self, plugin_string_t *key, plugin_option_list_u8_t *ret, wasi_keyvalue_store_error_t *err);
+// Sets a key, over whatever it held.
+extern bool wasi_keyvalue_store_method_bucket_set(wasi_keyvalue_store_borrow_bucket_t self, plugin_string_t *key, plugin_list_u8_t *value, wasi_keyvalue_store_error_t *err);
+// Removes a key; one that is not set is no error.
+extern bool wasi_keyvalue_store_method_bucket_delete(wasi_keyvalue_store_borrow_bucket_t self, plugin_string_t *key, wasi_keyvalue_store_error_t *err);
+// Whether a key is set.
+extern bool wasi_keyvalue_store_method_bucket_exists(wasi_keyvalue_store_borrow_bucket_t self, plugin_string_t *key, bool *ret, wasi_keyvalue_store_error_t *err);
+// The keys, in no particular order, a page at a time.
+extern bool wasi_keyvalue_store_method_bucket_list_keys(wasi_keyvalue_store_borrow_bucket_t self, plugin_string_t *maybe_cursor, wasi_keyvalue_store_key_response_t *ret, wasi_keyvalue_store_error_t *err);
+
+// Imported Functions from `wasi:keyvalue/atomics@0.2.0-draft2`
+// Starts one on a key.
+extern bool wasi_keyvalue_atomics_static_cas_new(wasi_keyvalue_atomics_borrow_bucket_t bucket, plugin_string_t *key, wasi_keyvalue_atomics_own_cas_t *ret, wasi_keyvalue_atomics_error_t *err);
+// The value that the swap compares with, none where the key is not set.
+extern bool wasi_keyvalue_atomics_method_cas_current(wasi_keyvalue_atomics_borrow_cas_t self, plugin_option_list_u8_t *ret, wasi_keyvalue_atomics_error_t *err);
+// Adds to the number in a key (0 where it is not set) and returns the sum.
+extern bool wasi_keyvalue_atomics_increment(wasi_keyvalue_atomics_borrow_bucket_t bucket, plugin_string_t *key, int64_t delta, int64_t *ret, wasi_keyvalue_atomics_error_t *err);
+// Sets the value if it is still what `current` saw. Uses up the handle.
+extern bool wasi_keyvalue_atomics_swap(wasi_keyvalue_atomics_own_cas_t cas, plugin_list_u8_t *value, wasi_keyvalue_atomics_cas_error_t *err);
+
 // Imported Functions from `roomwire:plugin/effects@0.1.0`
 // To JetStream, with a deterministic Nats-Msg-Id.
 extern bool roomwire_plugin_effects_publish(roomwire_plugin_effects_message_t *message, roomwire_plugin_effects_error_t *err);
@@ -297,7 +455,49 @@ void plugin_list_tuple2_string_string_free(plugin_list_tuple2_string_string_t *p
 
 void wasi_config_store_result_list_tuple2_string_string_error_free(wasi_config_store_result_list_tuple2_string_string_error_t *ptr);
 
+void wasi_keyvalue_store_error_free(wasi_keyvalue_store_error_t *ptr);
+
+void plugin_list_string_free(plugin_list_string_t *ptr);
+
+void wasi_keyvalue_store_key_response_free(wasi_keyvalue_store_key_response_t *ptr);
+
+extern void wasi_keyvalue_store_bucket_drop_own(wasi_keyvalue_store_own_bucket_t handle);
+
+extern void wasi_keyvalue_store_bucket_drop_borrow(wasi_keyvalue_store_borrow_bucket_t handle);
+
+extern wasi_keyvalue_store_borrow_bucket_t wasi_keyvalue_store_borrow_bucket(wasi_keyvalue_store_own_bucket_t handle);
+
+void wasi_keyvalue_store_result_own_bucket_error_free(wasi_keyvalue_store_result_own_bucket_error_t *ptr);
+
 void plugin_list_u8_free(plugin_list_u8_t *ptr);
+
+void plugin_option_list_u8_free(plugin_option_list_u8_t *ptr);
+
+void wasi_keyvalue_store_result_option_list_u8_error_free(wasi_keyvalue_store_result_option_list_u8_error_t *ptr);
+
+void wasi_keyvalue_store_result_void_error_free(wasi_keyvalue_store_result_void_error_t *ptr);
+
+void wasi_keyvalue_store_result_bool_error_free(wasi_keyvalue_store_result_bool_error_t *ptr);
+
+void wasi_keyvalue_store_result_key_response_error_free(wasi_keyvalue_store_result_key_response_error_t *ptr);
+
+void wasi_keyvalue_atomics_error_free(wasi_keyvalue_atomics_error_t *ptr);
+
+extern void wasi_keyvalue_atomics_cas_drop_own(wasi_keyvalue_atomics_own_cas_t handle);
+
+extern void wasi_keyvalue_atomics_cas_drop_borrow(wasi_keyvalue_atomics_borrow_cas_t handle);
+
+extern wasi_keyvalue_atomics_borrow_cas_t wasi_keyvalue_atomics_borrow_cas(wasi_keyvalue_atomics_own_cas_t handle);
+
+void wasi_keyvalue_atomics_cas_error_free(wasi_keyvalue_atomics_cas_error_t *ptr);
+
+void wasi_keyvalue_atomics_result_own_cas_error_free(wasi_keyvalue_atomics_result_own_cas_error_t *ptr);
+
+void wasi_keyvalue_atomics_result_option_list_u8_error_free(wasi_keyvalue_atomics_result_option_list_u8_error_t *ptr);
+
+void wasi_keyvalue_atomics_result_s64_error_free(wasi_keyvalue_atomics_result_s64_error_t *ptr);
+
+void wasi_keyvalue_atomics_result_void_cas_error_free(wasi_keyvalue_atomics_result_void_cas_error_t *ptr);
 
 void roomwire_plugin_effects_message_free(roomwire_plugin_effects_message_t *ptr);
 

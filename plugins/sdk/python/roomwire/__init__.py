@@ -9,25 +9,15 @@ from componentize_py_types import Err
 from wit_world.imports import effects, event_types, wasi_config_store
 
 from . import logs
+from .failures import Permanent, Retry
+from .keyvalue import Bucket
 from .messages import *  # noqa: F403  the messages are part of the interface
 from .messages import Webhook
 from .webhook import WrongBody, parse
 
-__all__ = ["Event", "Handler", "Permanent", "Retry", "Skipped", "Webhook", "config", "publish", "require"]
+__all__ = ["Bucket", "Event", "Handler", "Permanent", "Retry", "Skipped", "Webhook", "config", "publish", "require"]
 
 logs.install()
-
-
-class Retry(Exception):
-    """Try again later: by the handler's `retry` policy, or after so many milliseconds."""
-
-    def __init__(self, reason: str, after_ms: int | None = None):
-        super().__init__(reason)
-        self.after_ms = after_ms
-
-
-class Permanent(Exception):
-    """Never try again: a dead letter at once."""
 
 
 @dataclass(frozen=True)

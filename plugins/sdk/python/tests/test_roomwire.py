@@ -118,5 +118,28 @@ class Handlers(unittest.TestCase):
             roomwire.require("subject")
 
 
+class Keys(unittest.TestCase):
+    def setUp(self):
+        world.BUCKETS.clear()
+        world.BUCKETS["usage"] = {}
+
+    def test_keys_are_set_added_to_listed_and_removed(self):
+        bucket = roomwire.Bucket("usage")
+        self.assertEqual([bucket.add("n", 2) for _ in range(3)], [2, 4, 6])
+        bucket.set("a", "ü")
+        self.assertEqual((bucket.get("a"), bucket.get("n"), bucket.get("x")), ("ü".encode(), b"6", None))
+        self.assertEqual((list(bucket), "a" in bucket), (["a", "n"], True))
+        bucket.delete("a")
+        self.assertEqual((list(bucket), "a" in bucket), (["n"], False))
+
+    def test_what_the_host_refuses_is_permanent(self):
+        with self.assertRaisesRegex(roomwire.Permanent, "bucket `other` is not granted; add it to `allow.keyvalue`"):
+            roomwire.Bucket("other")
+        bucket = roomwire.Bucket("usage")
+        bucket.set("n", "many")
+        with self.assertRaisesRegex(roomwire.Permanent, "no number"):
+            bucket.add("n", 1)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -36,6 +36,42 @@ class Level(enum.Enum):
     TRACE, DEBUG, INFO, WARN, ERROR, CRITICAL = range(6)
 
 
+class Store:
+    """A bucket of the host; its pages have one key."""
+
+    def __init__(self, keys: dict[str, bytes]):
+        self.keys = keys
+        self.get = keys.get
+        self.set = keys.__setitem__
+        self.exists = keys.__contains__
+
+    def delete(self, key: str) -> None:
+        self.keys.pop(key, None)
+
+    def list_keys(self, cursor: str | None):
+        after = sorted(key for key in self.keys if key > (cursor or ""))
+        return types.SimpleNamespace(keys=after[:1], cursor=after[0] if len(after) > 1 else None)
+
+
+BUCKETS: dict[str, dict[str, bytes]] = {}
+AccessDenied = record("Error_AccessDenied")
+OtherError = record("Error_Other", "value")
+
+
+def open_bucket(name: str) -> Store:
+    if name not in BUCKETS:
+        raise Err(AccessDenied())
+    return Store(BUCKETS[name])
+
+
+def increment(bucket: Store, key: str, delta: int) -> int:
+    text = bucket.keys.get(key, b"0").decode()
+    if not text.lstrip("-").isdigit():
+        raise Err(OtherError("no number"))
+    bucket.keys[key] = str(int(text) + delta).encode()
+    return int(text) + delta
+
+
 def install() -> None:
     module("componentize_py_types", Err=Err)
     module("wit_world")
@@ -59,6 +95,14 @@ def install() -> None:
             "Outcome_Skipped": record("Outcome_Skipped", "value"),
         },
         "wasi_config_store": {"get": CONFIG.get},
+        "wasi_keyvalue_store": {
+            "open": open_bucket,
+            "Error_NoSuchStore": record("Error_NoSuchStore"),
+            "Error_AccessDenied": AccessDenied,
+            "Error_Other": OtherError,
+            "Error": object,
+        },
+        "atomics": {"increment": increment},
         "logging": {"Level": Level, "log": lambda level, context, text: LOGGED.append((level.name, context, text))},
     }
     for name, members in made.items():

@@ -36,8 +36,10 @@ pub mod config;
 pub mod effects;
 mod event;
 mod export;
+pub mod keyvalue;
 mod logger;
 mod outcome;
+pub mod secrets;
 pub mod webhook;
 
 pub use bindings::roomwire::plugin::event_types::{Event, Failure, Outcome};

@@ -3,6 +3,8 @@
 use crate::bindings::roomwire::plugin::event_types::{Failure, Outcome, RetryHint};
 use crate::config::ConfigError;
 use crate::effects;
+use crate::keyvalue::KeysError;
+use crate::secrets::SecretError;
 use crate::webhook::WebhookError;
 
 /// What a handler returns.
@@ -46,6 +48,18 @@ impl From<effects::Error> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
+        Self::permanent(error.to_string())
+    }
+}
+
+impl From<KeysError> for Failure {
+    fn from(error: KeysError) -> Self {
+        Self::permanent(error.to_string())
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
         Self::permanent(error.to_string())
     }
 }

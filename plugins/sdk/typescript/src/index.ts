@@ -16,6 +16,7 @@ import { type Event, type Failure, Permanent, Retry, typed } from "./event.ts";
 import { located } from "./stack.ts";
 
 export { type Event, Permanent, Retry } from "./event.ts";
+export { Bucket } from "./keyvalue.ts";
 export type * from "./messages.ts";
 
 /** How a call that worked ended: see `skip`. Nothing means done. */

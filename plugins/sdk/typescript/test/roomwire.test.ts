@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "../src/event.ts";
-import { config, defineHandler, type Handler, logger, Permanent, publish, Retry, skip } from "../src/index.ts";
+import { Bucket, config, defineHandler, type Handler, logger, Permanent, publish, Retry, skip } from "../src/index.ts";
 import { located } from "../src/stack.ts";
 import * as world from "./world.ts";
 
@@ -117,4 +117,24 @@ test("config and logger speak to the host", () => {
   assert.equal(config.require("subject"), "s");
   logger("greeter").warn("late");
   assert.deepEqual(world.logged, ["warn greeter late"]);
+});
+
+test("keys are set, added to, listed and removed", () => {
+  world.buckets.set("usage", new Map());
+  const bucket = new Bucket("usage");
+  assert.deepEqual([bucket.add("n", 2), bucket.add("n", 2n)], [2n, 4n]);
+  bucket.set("a", "ü");
+  assert.deepEqual([bucket.text("a"), bucket.text("n"), bucket.get("x")], ["ü", "4", undefined]);
+  assert.deepEqual([...bucket.keys()], ["a", "n"]);
+  bucket.delete("a");
+  assert.deepEqual([...bucket.keys()], ["n"]);
+});
+
+test("what the host refuses of keys is permanent", async () => {
+  const denied = await caught(() => new Bucket("other"));
+  assert.ok(denied instanceof Permanent);
+  assert.equal(denied.message, "bucket `other` is not granted; add it to `allow.keyvalue`");
+  const bucket = new Bucket("usage");
+  bucket.set("n", "many");
+  assert.ok((await caught(() => bucket.add("n", 1))) instanceof Permanent);
 });

@@ -3,7 +3,13 @@
 import { spawnSync } from "node:child_process";
 import { build } from "esbuild";
 
-const interfaces = ["roomwire:plugin/effects@0.1.0", "wasi:config/store@0.2.0-rc.1", "wasi:logging/logging@0.1.0-draft"];
+const interfaces = [
+  "roomwire:plugin/effects@0.1.0",
+  "wasi:config/store@0.2.0-rc.1",
+  "wasi:keyvalue/atomics@0.2.0-draft2",
+  "wasi:keyvalue/store@0.2.0-draft2",
+  "wasi:logging/logging@0.1.0-draft",
+];
 const host = {
   name: "host",
   setup(build) {

@@ -30,7 +30,7 @@ async fn each_kind_of_end_has_its_outcome_and_its_words() {
     let (engine, generation) = activate("behave", &config).await;
     let generation = generation.unwrap();
     for (at, (behaviour, outcome, name, words)) in behaviours.iter().enumerate() {
-        let finished = handle(&engine, &generation, event(&format!("r{at}")), Lease::default()).await;
+        let finished = handle(&engine, &generation, event(&format!("r{at}")), Lease::default(), None).await;
         let report = &finished.report;
         assert_eq!((&finished.outcome, &*report.outcome), (outcome, *name), "{behaviour}: {:?}", report.error);
         let error = report.error.as_deref().unwrap_or_default();
@@ -41,7 +41,7 @@ async fn each_kind_of_end_has_its_outcome_and_its_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trap_is_recorded_with_backtrace_and_the_end_of_stderr() {
     let (engine, generation) = activate("behave", &[("default", "trap:the reason")]).await;
-    let finished = handle(&engine, &generation.unwrap(), event("r"), Lease::default()).await;
+    let finished = handle(&engine, &generation.unwrap(), event("r"), Lease::default(), None).await;
     assert!(finished.report.stderr.as_deref().unwrap_or_default().contains("the reason"));
     assert!(finished.report.backtrace.as_deref().unwrap_or_default().contains("behave"), "{:?}", finished.report);
     assert!(finished.report.peak_memory > 0);
@@ -55,7 +55,7 @@ async fn no_more_is_taken_from_a_guest_at_once_than_the_host_will_hold() {
     let limits = CallLimits { memory: 128 << 20, timeout: Duration::from_secs(20) };
     let generation =
         activator.activate(&path, grants(&[("default", "permanent-large:20000000")]), limits).await.unwrap();
-    let report = handle(&engine, &generation, event("r"), Lease::default()).await.report;
+    let report = handle(&engine, &generation, event("r"), Lease::default(), None).await.report;
     assert_eq!(&*report.outcome, "host_limit", "{:?}", report.error);
     assert!(report.error.as_deref().is_some_and(|error| error.contains("16 MiB to the host")), "{:?}", report.error);
 }
@@ -70,6 +70,6 @@ async fn a_start_function_that_loops_and_a_table_that_grows_end_as_theirs() {
     assert!(error.contains("`check` ended as timeout: still computing"), "{error}");
     let path = testkit::fixtures::path("guests/table-growth.wasm");
     let generation = activator.activate(&path, grants(&[]), limits).await.unwrap();
-    let report = handle(&engine, &generation, event("r"), Lease::default()).await.report;
+    let report = handle(&engine, &generation, event("r"), Lease::default(), None).await.report;
     assert_eq!(&*report.outcome, "out_of_memory", "{:?}", report.error);
 }

@@ -233,7 +233,7 @@ async fn nothing_leaves_when_the_lease_is_over_and_the_event_is_not_blamed() {
         [plan(json!({"then": "trap"}), &upstream.url("/ok")), plan(json!({"then": "retry"}), &upstream.url("/ok"))];
     let rig = rig(&plans, client(&[&upstream.url("")])).await;
     for room in ["r0", "r1"] {
-        let finished = handle(&rig.engine, &rig.generation, event(room), Lease::until(|| true)).await;
+        let finished = handle(&rig.engine, &rig.generation, event(room), Lease::until(|| true), None).await;
         assert_eq!((&finished.outcome, &*finished.report.outcome), (&Outcome::HostFailed, "lease_over"));
     }
     assert_eq!(upstream.connections(), 0);

@@ -35,7 +35,7 @@ impl Rig {
     }
 
     pub(super) async fn call(&self, room: &str) -> Finished {
-        handle(&self.engine, &self.generation, event(room), Lease::default()).await
+        handle(&self.engine, &self.generation, event(room), Lease::default(), None).await
     }
 
     /// What the guest published, as JSON.

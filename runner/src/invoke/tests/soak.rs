@@ -129,7 +129,7 @@ fn with_timeout(generation: &Generation, timeout: Duration) -> Arc<Generation> {
 async fn many(what: &str, engine: &Engine, generation: &Arc<Generation>, room: &str, names: &[&str], size: usize) {
     let calls = futures_util::stream::iter(0..size).map(|_| {
         let (engine, generation, event) = (engine.clone(), generation.clone(), event(room));
-        tokio::spawn(async move { handle(&engine, &generation, event, Lease::default()).await.report })
+        tokio::spawn(async move { handle(&engine, &generation, event, Lease::default(), None).await.report })
     });
     let mut calls = calls.buffer_unordered(AT_ONCE);
     while let Some(report) = calls.next().await {
@@ -161,7 +161,7 @@ async fn neighbour(engine: Engine, over: CancellationToken, done: Arc<AtomicUsiz
     let mut pace = tokio::time::interval(PACE);
     while !over.is_cancelled() {
         pace.tick().await;
-        let finished = handle(&engine, &generation, event("calm"), Lease::default()).await;
+        let finished = handle(&engine, &generation, event("calm"), Lease::default(), None).await;
         assert_eq!(finished.outcome, Outcome::Done, "{:?}", finished.report);
         done.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,11 +1,13 @@
 //! What may happen next.
 
-use lanes::{Change, CommitReply, ConflictKind, Crash, Delivery, Input, Origin, Outcome, Seq, Shard, Verdict};
+use lanes::{
+    Change, CommitReply, Conflict, ConflictKind, Crash, Delivery, Input, Origin, Outcome, Seq, Shard, Verdict,
+};
 
 use super::oracle::Judged;
 use super::plan::{ACTIONS, Action, Sabotage, bounds, concurrency, rate};
 use super::process::{Process, Question, Transit};
-use super::store::{DeadRow, SimRow};
+use super::store::{DeadRow, SimCommit, SimRow};
 use super::truth::{Event, Poison, Report};
 use super::world::World;
 
@@ -231,7 +233,10 @@ impl World {
                 let fails = faults && (told || !too_late) && self.dice.percent(self.plan.unavailable);
                 let mut reply = CommitReply::Unavailable;
                 if !fails || self.dice.percent(50) {
-                    reply = self.commit(commit)?;
+                    reply = match self.changed(commit) {
+                        Some(refused) => refused,
+                        None => self.commit(commit)?,
+                    };
                 }
                 if fails {
                     reply = CommitReply::Unavailable;
@@ -276,9 +281,10 @@ impl World {
                     claim.redriven.extend(redriven.map(|row| row.seq));
                 }
                 if let (true, CommitReply::Refused(conflicts)) = (current, &reply) {
-                    let unstorable = conflicts.iter().filter(|conflict| conflict.kind == ConflictKind::Unstorable);
+                    let unstored = [ConflictKind::Unstorable, ConflictKind::Changed];
+                    let unstored = conflicts.iter().filter(|conflict| unstored.contains(&conflict.kind));
                     let claim = self.process.claims.get_mut(&shard).unwrap();
-                    claim.unstored.extend(unstorable.map(|conflict| conflict.seq));
+                    claim.unstored.extend(unstored.map(|conflict| conflict.seq));
                 }
                 if current && reply == CommitReply::Lost {
                     self.lost(shard);
@@ -286,6 +292,23 @@ impl World {
                 self.feed(Input::Committed { shard, commit: commit.commit, reply })
             }
         }
+    }
+
+    /// A commit that could be written, were there not rows of it that have read what is another by now.
+    fn changed(&mut self, commit: &SimCommit) -> Option<CommitReply> {
+        let store = &self.stores[usize::from(commit.shard)];
+        let judged = store.judge(commit, self.plan.strict_attempts, Sabotage::Nothing);
+        if self.calm || judged != CommitReply::Done {
+            return None;
+        }
+        let mut changed = Vec::new();
+        for row in &commit.rows {
+            if matches!(row.change, Change::Settled { report: Some(_), .. }) && self.dice.percent(self.plan.changed) {
+                changed.push(Conflict { seq: row.seq, kind: ConflictKind::Changed });
+            }
+        }
+        self.seen.changed += changed.len() as u64;
+        (!changed.is_empty()).then_some(CommitReply::Refused(changed))
     }
 
     /// An invocation ends, or ends the process.
@@ -345,7 +368,8 @@ impl World {
                 3 => Outcome::Retry { after_ms: Some(self.dice.pick(&[0, 200, 7_000])) },
                 4 => Outcome::Permanent,
                 5 => Outcome::Crash(self.dice.pick(&[Crash::Trap, Crash::Timeout])),
-                _ => Outcome::HostFailed,
+                6 => Outcome::HostFailed,
+                _ => Outcome::Conflict,
             };
         }
         Outcome::Done

@@ -52,7 +52,7 @@ impl Gate {
                     self.failing.insert((run.0, key.clone()));
                 }
             }
-            Outcome::Permanent | Outcome::HostFailed => {}
+            Outcome::Permanent | Outcome::HostFailed | Outcome::Conflict => {}
         }
         self.open_or_close(now, breaker);
     }

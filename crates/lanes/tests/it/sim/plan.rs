@@ -105,8 +105,10 @@ pub(crate) struct Plan {
     pub(crate) unavailable: u64,
     pub(crate) poison: u64,
     pub(crate) blind: u64,
-    /// Weights of done, skipped, retry, wish, permanent, crash, host failed.
-    pub(crate) outcomes: [u64; 7],
+    /// Keys that an invocation has read are changed before its commit.
+    pub(crate) changed: u64,
+    /// Weights of done, skipped, retry, wish, permanent, crash, host failed, conflict.
+    pub(crate) outcomes: [u64; 8],
     /// A failed attempt that is written twice is refused as ours, or written over.
     pub(crate) strict_attempts: bool,
     pub(crate) redrive_all: bool,
@@ -155,6 +157,7 @@ impl Plan {
             unavailable: fault(dice, 30),
             poison: fault(dice, 15),
             blind: fault(dice, 20),
+            changed: fault(dice, 30),
             outcomes: [
                 dice.pick(&[1, 5, 20]),
                 dice.pick(&[0, 1]),
@@ -163,6 +166,7 @@ impl Plan {
                 dice.pick(&[0, 1, 3]),
                 dice.pick(&[0, 1, 3]),
                 dice.pick(&[0, 0, 1]),
+                dice.pick(&[0, 0, 3]),
             ],
             strict_attempts: dice.percent(50),
             redrive_all: dice.percent(60),

@@ -67,7 +67,8 @@ pub(crate) fn judge_start(
             let unrecorded = lone.and_then(|seq| {
                 let last =
                     truth.execs.iter().rfind(|exec| (exec.shard, exec.epoch, exec.seq) == (shard, claim.epoch, seq))?;
-                last.end.filter(|(_, outcome)| *outcome != Outcome::HostFailed && !claim.unstored.contains(&seq))
+                let unrecorded = |outcome| !matches!(outcome, Outcome::HostFailed | Outcome::Conflict);
+                last.end.filter(|&(_, outcome)| unrecorded(outcome) && !claim.unstored.contains(&seq))
             });
             hold!(unrecorded.is_none(), "something runs before the end of a lone run is recorded");
         }

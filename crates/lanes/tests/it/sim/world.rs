@@ -19,6 +19,7 @@ pub(crate) struct Seen {
     pub(crate) execs: u64,
     pub(crate) commits: u64,
     pub(crate) refused: u64,
+    pub(crate) changed: u64,
     pub(crate) parked: u64,
     pub(crate) redriven: u64,
     pub(crate) skipped: u64,
@@ -31,6 +32,7 @@ impl Seen {
         self.execs += other.execs;
         self.commits += other.commits;
         self.refused += other.refused;
+        self.changed += other.changed;
         self.parked += other.parked;
         self.redriven += other.redriven;
         self.skipped += other.skipped;

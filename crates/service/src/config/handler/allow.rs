@@ -1,6 +1,7 @@
 //! `allow`: what a plugin may do. Nothing is granted that is not listed.
 
 mod api;
+mod keyvalue;
 mod network;
 mod origin;
 
@@ -8,6 +9,7 @@ use event::Prefix;
 use event::subject;
 
 pub use api::ApiPattern;
+pub use keyvalue::{BucketConfig, KeyScope};
 pub use network::Network;
 pub use origin::{Host, HostPattern, Origin};
 
@@ -17,7 +19,7 @@ use crate::config::problem::{Problems, Refused};
 use crate::config::section::{Keys, Section};
 use crate::config::value;
 
-const KEYS: Keys = Keys { of: "`allow`", known: &["publish", "http", "networks", "livekit"], later: &["keyvalue"] };
+const KEYS: Keys = Keys { of: "`allow`", known: &["publish", "http", "networks", "livekit", "keyvalue"], later: &[] };
 
 /// What a plugin may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Allow {
     pub networks: Vec<Network>,
     /// The methods of LiveKit's API that it may call.
     pub livekit: Vec<ApiPattern>,
+    /// The buckets of keys that it may use.
+    pub keyvalue: Vec<BucketConfig>,
 }
 
 impl Allow {
@@ -73,6 +77,7 @@ impl Allow {
             http,
             networks,
             livekit,
+            keyvalue: section.get("keyvalue").map(|node| keyvalue::decode(node, problems)).unwrap_or_default(),
         }
     }
 }

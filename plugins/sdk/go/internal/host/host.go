@@ -39,6 +39,17 @@ const (
 	Other
 )
 
+// KeysFailed is why the host did not do what a bucket was asked for.
+type KeysFailed uint8
+
+// The failures.
+const (
+	KeysFine KeysFailed = iota
+	NoSuchBucket
+	BucketDenied
+	KeysOther
+)
+
 // Level is how serious a line is.
 type Level = uint8
 
