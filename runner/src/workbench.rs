@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use service::error::Chain;
+use store::Destination;
 
 use crate::config::Config;
 use crate::engine::{Engine, EngineError};
@@ -16,7 +17,6 @@ use crate::metrics::Metrics;
 use crate::plugin::activate::{ActivateError, Activator, Compiled};
 use crate::plugin::{Contract, Generation, Granter, GranterError};
 
-pub use store::Destination;
 pub use trial::{Trial, TrialError};
 
 /// Bytes that a message may have: what NATS takes unless it is told otherwise, less the room for headers.
@@ -146,15 +146,28 @@ pub struct Line {
     pub message: String,
 }
 
-/// A message or request that would have left after the commit.
+/// A message that would have been published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Effect {
+pub struct Published {
     /// Where to.
-    pub to: Destination,
+    pub subject: String,
     /// Its headers, in order.
     pub headers: Vec<(String, String)>,
     /// Its content.
     pub data: Vec<u8>,
+}
+
+/// A request that would have been sent after the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The method.
+    pub method: String,
+    /// Where to.
+    pub url: String,
+    /// Its headers, in order; without those that the host adds when it is sent.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// What became of one event.
@@ -172,8 +185,10 @@ pub struct Run {
     pub stderr: Option<String>,
     /// What it logged.
     pub logs: Vec<Line>,
-    /// What it published and sent; nothing unless it is settled.
-    pub effects: Vec<Effect>,
+    /// What it published; nothing unless it is settled.
+    pub published: Vec<Published>,
+    /// The requests that it left behind; nothing unless it is settled.
+    pub sent: Vec<Sent>,
     /// From the making of the instance to its end.
     pub duration: Duration,
     /// The most memory that it had, in bytes.
@@ -211,11 +226,18 @@ fn run(finished: Finished) -> Run {
     let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
     let logs =
         logs.into_iter().map(|line| Line { level: word(line.level), context: line.context, message: line.message });
-    let effects = report.effects.iter().map(|effect| Effect {
-        to: effect.to.clone(),
-        headers: effect.headers.clone(),
-        data: effect.body.to_vec(),
-    });
+    let (mut published, mut sent) = (Vec::new(), Vec::new());
+    for effect in report.effects.iter() {
+        let (headers, body) = (effect.headers.clone(), effect.body.to_vec());
+        match &effect.to {
+            Destination::Subject(subject) => {
+                published.push(Published { subject: subject.clone(), headers, data: body });
+            }
+            Destination::Endpoint { origin, method, path } => {
+                sent.push(Sent { method: method.clone(), url: format!("{origin}{path}"), headers, body });
+            }
+        }
+    }
     Run {
         outcome: report.outcome.to_string(),
         after_ms,
@@ -223,7 +245,8 @@ fn run(finished: Finished) -> Run {
         backtrace: text(&report.backtrace),
         stderr: text(&report.stderr),
         logs: logs.collect(),
-        effects: effects.collect(),
+        published,
+        sent,
         duration: Duration::from_micros(report.duration_us),
         peak_memory: report.peak_memory,
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use runner::workbench::{Destination, Effect, Run};
+use runner::workbench::{Published, Run, Sent, Trial};
 use serde_json::{Map, Value, json};
 
 use crate::output::plain;
@@ -17,7 +17,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// What a run can be held against: nothing in it differs between two runs of a handler that does the same.
-pub(super) fn essence(run: &Run) -> Value {
+pub(super) fn essence(run: &Run) -> Map<String, Value> {
     let mut essence = Map::new();
     essence.insert("outcome".to_owned(), run.outcome.clone().into());
     if let Some(error) = &run.error {
@@ -26,47 +26,57 @@ pub(super) fn essence(run: &Run) -> Value {
     if let Some(after_ms) = run.after_ms {
         essence.insert("after_ms".to_owned(), after_ms.into());
     }
-    let (published, sent): (Vec<_>, Vec<_>) =
-        run.effects.iter().partition(|effect| matches!(effect.to, Destination::Subject(_)));
-    for (key, effects) in [("publish", published), ("send", sent)] {
-        if !effects.is_empty() {
-            essence.insert(key.to_owned(), effects.into_iter().map(shown).collect());
-        }
+    if !run.published.is_empty() {
+        essence.insert("publish".to_owned(), run.published.iter().map(message).collect());
+    }
+    if !run.sent.is_empty() {
+        essence.insert("send".to_owned(), run.sent.iter().map(request).collect());
     }
     if !run.logs.is_empty() {
         let lines = run.logs.iter().map(|line| format!("{} {}: {}", line.level, line.context, line.message));
         essence.insert("logs".to_owned(), lines.collect());
     }
-    Value::Object(essence)
+    essence
 }
 
-/// An effect as a command would have written it.
-fn shown(effect: &Effect) -> Value {
-    let (mut shown, [text, base64]) = match &effect.to {
-        Destination::Subject(subject) => (json!({ "subject": subject }), ["data", "data_base64"]),
-        Destination::Endpoint { origin, method, path } => {
-            (json!({ "method": method, "url": format!("{origin}{path}") }), ["body", "body_base64"])
-        }
+fn message(message: &Published) -> Value {
+    let shown = Map::from_iter([("subject".to_owned(), message.subject.clone().into())]);
+    content(shown, &message.headers, "data", &message.data)
+}
+
+fn request(request: &Sent) -> Value {
+    let named = [("method", &request.method), ("url", &request.url)];
+    let shown = named.into_iter().map(|(name, text)| (name.to_owned(), text.clone().into())).collect();
+    content(shown, &request.headers, "body", &request.body)
+}
+
+/// With headers and content, in the words of the lines of a command.
+fn content(mut shown: Map<String, Value>, headers: &[(String, String)], name: &str, bytes: &[u8]) -> Value {
+    if !headers.is_empty() {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        shown.insert("headers".to_owned(), Value::Object(headers.collect()));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => shown.insert(name.to_owned(), text.into()),
+        Err(_) => shown.insert(format!("{name}_base64"), STANDARD.encode(bytes).into()),
     };
-    if !effect.headers.is_empty() {
-        let headers = effect.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-        shown["headers"] = Value::Object(headers.collect());
-    }
-    match std::str::from_utf8(&effect.data) {
-        Ok(data) => shown[text] = data.into(),
-        Err(_) => shown[base64] = STANDARD.encode(&effect.data).into(),
-    }
-    shown
+    Value::Object(shown)
 }
 
 /// A run as one object.
-pub(super) fn json(run: &Run) -> Value {
+pub(super) fn json(run: &Run, trial: &Trial) -> Value {
     let mut shown = essence(run);
-    shown["stderr"] = run.stderr.clone().into();
-    shown["backtrace"] = run.backtrace.clone().into();
-    shown["duration_us"] = u64::try_from(run.duration.as_micros()).unwrap_or(u64::MAX).into();
-    shown["peak_memory"] = run.peak_memory.into();
-    shown
+    let more = json!({
+        "event": { "id": trial.id(), "kind": trial.kind() },
+        "stderr": run.stderr,
+        "backtrace": run.backtrace,
+        "duration_us": u64::try_from(run.duration.as_micros()).unwrap_or(u64::MAX),
+        "peak_memory": run.peak_memory,
+    });
+    if let Value::Object(more) = more {
+        shown.extend(more);
+    }
+    Value::Object(shown)
 }
 
 /// A run for people.
@@ -80,17 +90,19 @@ pub(super) fn text(run: &Run) -> String {
     for line in &run.logs {
         let _ = write!(text, "\nlog      {} {}: {}", line.level, plain(&line.context), plain(&line.message));
     }
-    for effect in &run.effects {
-        let _ = match &effect.to {
-            Destination::Subject(subject) => write!(text, "\npublish  {}", plain(subject)),
-            Destination::Endpoint { origin, method, path } => {
-                write!(text, "\nsend     {} {}", plain(method), plain(&format!("{origin}{path}")))
-            }
-        };
-        for (name, value) in &effect.headers {
+    for message in &run.published {
+        let _ = write!(text, "\npublish  {}", plain(&message.subject));
+        for (name, value) in &message.headers {
             let _ = write!(text, "\n         {}: {}", plain(name), plain(value));
         }
-        let _ = write!(text, "\n         {}", plain(&String::from_utf8_lossy(&effect.data)));
+        let _ = write!(text, "\n         {}", plain(&String::from_utf8_lossy(&message.data)));
+    }
+    for request in &run.sent {
+        let _ = write!(text, "\nsend     {} {}", plain(&request.method), plain(&request.url));
+        for (name, value) in &request.headers {
+            let _ = write!(text, "\n         {}: {}", plain(name), plain(value));
+        }
+        let _ = write!(text, "\n         {}", plain(&String::from_utf8_lossy(&request.body)));
     }
     // Of a call that worked the lines on stderr are logged, or of no interest.
     if !run.is_settled() && run.outcome != "retry" && run.outcome != "permanent" {

@@ -54,10 +54,8 @@ async fn what_a_program_writes_to_stdout_is_held_against_its_grants() {
     let sent = r#"{"send":{"method":"POST","url":"https://a.example/hook","body":{"n": 1}}}"#;
     let (outcome, error, _) = said(sent).await;
     assert!(outcome == Outcome::Permanent && error.contains("a.example"), "not granted: {error}");
-    for unsupported in [r#"{"kv":{"bucket":"b"}}"#, r#"{"kv":1}"#] {
-        let (outcome, error, _) = said(unsupported).await;
-        assert_eq!(outcome, Outcome::Permanent, "{error}");
-    }
+    let (outcome, error, _) = said(r#"{"kv":{"bucket":"usage","key":"k","add":1}}"#).await;
+    assert!(outcome == Outcome::Permanent && error.contains("bucket `usage` is not granted"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
