@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz bench-receiver
+.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz chaos bench-receiver
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -24,6 +24,13 @@ test-fast: ## Run the checks and tests of the pure crates alone
 
 e2e-livekit: ## Play a scenario on a real livekit-server: make e2e-livekit LIVEKIT_SERVER=path
 	@LIVEKIT_SERVER='$(LIVEKIT_SERVER)' scripts/e2e-livekit
+
+ROUNDS ?= 60
+EVENTS ?= 1000000
+SEED ?=
+
+chaos: ## Kill and cut off everything for ROUNDS rounds while EVENTS events are sent; SEED repeats a run
+	@scripts/chaos '$(ROUNDS)' '$(EVENTS)' '$(SEED)'
 
 tools: ## Install what is missing: the wasm target, nats-server
 	@scripts/tools

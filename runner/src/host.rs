@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 pub(crate) use self::livekit::Api;
 pub(crate) use calls::{Calls, Lease};
@@ -37,7 +37,7 @@ pub(crate) use mask::Mask;
 pub(crate) use output::{HostLimit, Stdio};
 
 use crate::bindings;
-use crate::plugin::Grants;
+use crate::plugin::{EXIT, EXIT_WITH_CODE, Grants};
 
 /// What a command sees as its own name.
 const PROGRAM: &str = "handler";
@@ -144,6 +144,9 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    linker.instance(EXIT)?.func_wrap(EXIT_WITH_CODE, |_, (code,): (u32,)| -> wasmtime::Result<()> {
+        Err(I32Exit(i32::try_from(code).unwrap_or(i32::MAX)).into())
+    })?;
     bindings::wasi::logging::logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
     bindings::wasi::config::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
     bindings::wasi::keyvalue::store::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;

@@ -170,7 +170,7 @@ impl Call {
             Entry::Component(pre) => pre,
             Entry::Command(pre) => {
                 let exit = self.run(pre, generation.limits.timeout).await;
-                return command::conclude(self.store.data_mut(), exit, &self.stdio);
+                return command::conclude(self.store.data_mut(), exit, &self.stdio).await;
             }
         };
         let computing = self.store.data().computing.clone();

@@ -8,7 +8,7 @@ mod grants;
 mod shape;
 pub(crate) mod watch;
 
-pub(crate) use contract::Contract;
+pub(crate) use contract::{Contract, EXIT, EXIT_WITH_CODE};
 pub use grants::GranterError;
 pub(crate) use grants::{Granter, Grants};
 pub(crate) use shape::Shape;

@@ -22,5 +22,5 @@ pub use place::{nats_server_binary, postgres_folder, release_binary, workspace};
 pub use postgres::PostgresServer;
 pub use process::Process;
 pub use proxy::{Fault, FaultProxy};
-pub use stored::{Stored, stored};
+pub use stored::{Stored, each_stored, stored};
 pub use wait::{wait_for, wait_until};

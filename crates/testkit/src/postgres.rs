@@ -15,7 +15,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use futures_util::TryStreamExt as _;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -100,6 +102,27 @@ impl PostgresServer {
     /// When the server does not make it.
     pub async fn database_at(&self, address: SocketAddr) -> Result<String> {
         Ok(format!("postgres://{USER}@{address}/{}", self.make_database().await?))
+    }
+
+    /// A database of this server as it is reached by its socket, whatever the proxy that `url` names does.
+    #[must_use]
+    pub fn directly(&self, url: &str) -> String {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        format!("postgres://{USER}@localhost:{}/{name}?host={}", self.port, self.folder.display())
+    }
+
+    /// The rows of a query, one JSON object each, in a database that `database_at` has made.
+    ///
+    /// # Errors
+    /// When the server does not answer it.
+    pub async fn each_row(&self, url: &str, query: &str, mut visit: impl FnMut(Value) + Send) -> Result<()> {
+        let mut conn = self.connect(url.rsplit('/').next().unwrap_or_default()).await?;
+        let query = AssertSqlSafe(format!("select to_jsonb(q)::text from ({query}) as q"));
+        let mut rows = sqlx::query_scalar::<_, String>(query).fetch(&mut conn);
+        while let Some(row) = rows.try_next().await.context("PostgreSQL does not answer")? {
+            visit(serde_json::from_str(&row).context("not JSON")?);
+        }
+        Ok(())
     }
 
     /// Its port on 127.0.0.1.

@@ -37,20 +37,41 @@ impl Stored {
 /// # Errors
 /// When the server cannot be asked.
 pub async fn stored(url: &str, prefix: &str) -> Result<Vec<Stored>> {
+    let mut all = Vec::new();
+    each_stored(url, prefix, false, |message| all.push(message)).await?;
+    Ok(all)
+}
+
+/// As `stored`, one message after another, for streams that are larger than memory. With `headers_only` the bodies stay
+/// where they are.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn each_stored(
+    url: &str,
+    prefix: &str,
+    headers_only: bool,
+    mut visit: impl FnMut(Stored) + Send,
+) -> Result<()> {
     let context = jetstream::new(crate::connect(url).await?);
     let mut names: Vec<String> = context.stream_names().try_collect().await.context("cannot list the streams")?;
     names.retain(|name| name.starts_with(prefix));
     names.sort();
-    let mut all = Vec::new();
     for name in names {
         let stream = context.get_stream(&name).await.with_context(|| format!("cannot look up {name}"))?;
-        read(&stream, &name, &mut all).await.with_context(|| format!("cannot read {name}"))?;
+        read(&stream, &name, headers_only, &mut visit).await.with_context(|| format!("cannot read {name}"))?;
     }
-    Ok(all)
+    Ok(())
 }
 
-async fn read(stream: &stream::Stream, name: &str, all: &mut Vec<Stored>) -> Result<()> {
+async fn read(
+    stream: &stream::Stream,
+    name: &str,
+    headers_only: bool,
+    visit: &mut (impl FnMut(Stored) + Send),
+) -> Result<()> {
     let config = pull::Config {
+        headers_only,
         ack_policy: AckPolicy::None,
         deliver_policy: DeliverPolicy::All,
         memory_storage: true,
@@ -68,7 +89,7 @@ async fn read(stream: &stream::Stream, name: &str, all: &mut Vec<Stored>) -> Res
             waiting = info.pending;
             let sequence = info.stream_sequence;
             let (message, _) = message.split();
-            all.push(Stored {
+            visit(Stored {
                 stream: name.to_owned(),
                 sequence,
                 subject: message.subject.to_string(),

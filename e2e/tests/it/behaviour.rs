@@ -14,4 +14,5 @@ mod site;
 mod slack;
 mod swap;
 mod trimming;
+mod usage;
 mod wrong_yaml;

@@ -29,17 +29,19 @@ pub fn message(letter: &Letter<'_>, prefix: Option<&str>) -> String {
     let prefix = prefix.map(|prefix| format!("{prefix} ")).unwrap_or_default();
     let room = room.map(|room| format!(" of room {}", code(room))).unwrap_or_default();
     let attempts = if attempts == "1" { "1 attempt".to_owned() } else { format!("{} attempts", escape(attempts)) };
-    let mut text =
-        format!("{prefix}*{}* gave up {}{room} after {attempts} ({})", escape(handler), code(kind), escape(cause));
-    if !error.is_empty() {
-        let mut shown: String = error.chars().take(ERROR).collect();
-        if shown.len() < error.len() {
-            shown.push('…');
-        }
-        text.push_str(&format!("\n```{}```", escape(&shown.replace("```", "'''"))));
-    }
-    text.push_str(&format!("\n`roomwire dlq show {}`", escape(&id.replace('`', "'"))));
+    let what = format!("*{}* gave up {}{room} after {attempts} ({})", escape(handler), code(kind), escape(cause));
+    let error = if error.is_empty() { String::new() } else { format!("\n```{}```", cut(error)) };
+    let text = format!("{prefix}{what}{error}\n`roomwire dlq show {}`", escape(&id.replace('`', "'")));
     serde_json::json!({ "text": text }).to_string()
+}
+
+/// The beginning of an error, as a block.
+fn cut(error: &str) -> String {
+    let mut shown: String = error.chars().take(ERROR).collect();
+    if shown.len() < error.len() {
+        shown.push('…');
+    }
+    escape(&shown.replace("```", "'''"))
 }
 
 /// As code, on one line.

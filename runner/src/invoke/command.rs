@@ -6,13 +6,15 @@ mod logs;
 
 pub(super) use document::{check_document, document};
 
+use wasmtime::component::Resource;
 use wasmtime_wasi::I32Exit;
 
 use super::Broken;
 use crate::bindings::roomwire::plugin::effects::{self, Host as _};
 use crate::bindings::roomwire::plugin::event_types as wit;
+use crate::bindings::wasi::keyvalue::{atomics, store};
 use crate::host::{Host, Stdio};
-use lines::{Effect, End, Line};
+use lines::{Change, Effect, End, Line};
 
 /// Exit codes that mean something; every other one but 0 is a crash. Both are those of sysexits.h.
 const TRY_AGAIN: i32 = 75;
@@ -33,7 +35,7 @@ pub(super) fn code(result: wasmtime::Result<Result<(), ()>>) -> Result<i32, Brok
 }
 
 /// What became of the event, with the program's log lines and effects put where those of components are.
-pub(super) fn conclude(host: &mut Host, exit: Result<i32, Broken>, stdio: &Stdio) -> Result<Handled, Broken> {
+pub(super) async fn conclude(host: &mut Host, exit: Result<i32, Broken>, stdio: &Stdio) -> Result<Handled, Broken> {
     let stderr = stdio.err.bytes();
     let stderr = String::from_utf8_lossy(&stderr);
     let ended = exit.and_then(|code| Ok((code, lines::read(&stdio.out.bytes()).map_err(crash)?)));
@@ -62,7 +64,7 @@ pub(super) fn conclude(host: &mut Host, exit: Result<i32, Broken>, stdio: &Stdio
     let handled = ended_with(code, said, reason);
     if handled.is_ok() {
         for effect in effects {
-            if let Err(failure) = apply(host, effect)? {
+            if let Err(failure) = apply(host, effect).await? {
                 return Ok(Err(failure));
             }
         }
@@ -90,17 +92,45 @@ fn ended_with(code: i32, said: Option<End>, reason: impl FnOnce() -> String) -> 
 
 /// Puts an effect where that of a component goes: the one place in which a line meets the host. What is not granted or
 /// too large will be so the next time, too.
-fn apply(host: &mut Host, effect: Effect) -> Result<Result<(), wit::Failure>, Broken> {
+async fn apply(host: &mut Host, effect: Effect) -> Result<Result<(), wit::Failure>, Broken> {
     let taken = match effect {
         Effect::Publish(message) => host.publish(message),
         Effect::Send(request) => host.send(request),
-        Effect::Kv => Ok(Err(effects::Error::Denied("`kv` lines are not supported yet".to_owned()))),
+        Effect::Kv { bucket, key, change } => return put(host, bucket, key, change).await,
     };
     Ok(taken.map_err(Broken::Trap)?.map_err(|error| match error {
         effects::Error::Denied(why) => wit::Failure::Permanent(why),
         effects::Error::TooLarge => wit::Failure::Permanent("the message is larger than the host takes".to_owned()),
         effects::Error::QuotaExceeded => wit::Failure::Permanent("too many effects in one call".to_owned()),
         effects::Error::Other(reason) => wit::Failure::Retry(wit::RetryHint { reason, after_ms: None }),
+    }))
+}
+
+/// Changes a key, through what a component calls.
+async fn put(host: &mut Host, name: String, key: String, change: Change) -> Result<Result<(), wit::Failure>, Broken> {
+    let opened = store::Host::open(host, name.clone()).map_err(Broken::Trap)?;
+    let done = match opened {
+        Err(error) => Err(error),
+        Ok(bucket) => {
+            let place = bucket.rep();
+            let done = match change {
+                Change::Set(value) => store::HostBucket::set(host, bucket, key, value).await,
+                Change::Add(delta) => {
+                    atomics::Host::increment(host, bucket, key, delta).await.map(|result| result.map(|_| ()))
+                }
+                Change::Delete => store::HostBucket::delete(host, bucket, key).await,
+            };
+            store::HostBucket::drop(host, Resource::new_own(place)).await.map_err(Broken::Trap)?;
+            done.map_err(Broken::Trap)?
+        }
+    };
+    Ok(done.map_err(|error| {
+        wit::Failure::Permanent(match error {
+            store::Error::Other(why) => why,
+            store::Error::NoSuchStore | store::Error::AccessDenied => {
+                format!("bucket `{}` is not granted; add it to the handler's `allow.keyvalue`", name.escape_debug())
+            }
+        })
     }))
 }
 

@@ -1,12 +1,12 @@
 //! Which of the two contracts a file is written for, and the component that is made of it.
 
+mod wrap;
+
+pub(crate) use wrap::{EXIT, EXIT_WITH_CODE};
+
 use std::borrow::Cow;
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
 use wasmparser::{Parser, Payload};
-use wit_component::ComponentEncoder;
 
 /// How a plugin is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +47,7 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, NoCommand> {
         return Ok(Cow::Borrowed(bytes));
     }
     judge(bytes)?;
-    ComponentEncoder::default()
-        .module(bytes)
-        .and_then(|it| it.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER))
-        .and_then(|mut it| it.encode())
-        .map(Cow::Owned)
-        .map_err(|error| NoCommand::Wrap(format!("{error:#}")))
+    wrap::wrap(bytes).map(Cow::Owned)
 }
 
 /// Tells a program from other modules, as the wrapper's own words would not help an author.

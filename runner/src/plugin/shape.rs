@@ -3,7 +3,7 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::Contract;
+use super::{Contract, EXIT};
 
 /// What a plugin of the first contract exports.
 const HANDLER: &str = "roomwire:plugin/handler@0.1.0";
@@ -15,7 +15,8 @@ const RUN: &str = "wasi:cli/run@0.2.";
 const WASI: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
 
 /// All else that a plugin may import.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
+    EXIT,
     "roomwire:plugin/event-types@0.1.0",
     "roomwire:plugin/effects@0.1.0",
     "roomwire:plugin/secrets@0.1.0",

@@ -13,7 +13,7 @@ use crate::failure::Usage;
 /// Which event.
 #[derive(Debug, Args)]
 pub(crate) struct EventFlags {
-    /// The event: a type, such as participant_joined, or a file with the body of a webhook
+    /// The event: a type of LiveKit's, or a file with the body of a webhook
     #[arg(long, value_name = "TYPE|FILE", default_value = "participant_joined")]
     event: String,
     /// Name of the room, where the event is made

@@ -27,7 +27,8 @@ pub(crate) struct HandlingFlags {
     /// A key of the handler's config; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     settings: Vec<(String, String)>,
-    /// Where it may send requests, as in `allow.http`; may be repeated. They are sent
+    /// Where it may send requests, as in `allow.http`; may be repeated. Those of `wasi:http` are sent, those of
+    /// `effects.send` only shown
     #[arg(long, value_name = "ORIGIN", conflicts_with = "handler")]
     http: Vec<String>,
 }

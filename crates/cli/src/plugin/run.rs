@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use runner::workbench::Workbench;
-use serde_json::json;
 use service::exit;
 
 use super::event::EventFlags;
@@ -29,11 +28,7 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
     let bench = handling.open(&Workbench::new()?, &BTreeMap::new()).await?;
     let run = bench.run(&trial).await;
     match globals.output {
-        Format::Json => {
-            let mut shown = shown::json(&run);
-            shown["event"] = json!({ "id": trial.id(), "kind": trial.kind() });
-            output::json(&shown)?;
-        }
+        Format::Json => output::json(&shown::json(&run, &trial))?,
         Format::Text => output::line(&format!("{} {}: {}", trial.kind(), trial.id(), shown::text(&run)))?,
     }
     Ok(if run.is_settled() { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILURE) })

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use runner::workbench::{Published, Run, Sent};
+use runner::workbench::{Published, Run, Sent, Trial};
 use serde_json::{Map, Value, json};
 
 use crate::output::plain;
@@ -17,7 +17,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// What a run can be held against: nothing in it differs between two runs of a handler that does the same.
-pub(super) fn essence(run: &Run) -> Value {
+pub(super) fn essence(run: &Run) -> Map<String, Value> {
     let mut essence = Map::new();
     essence.insert("outcome".to_owned(), run.outcome.clone().into());
     if let Some(error) = &run.error {
@@ -36,39 +36,47 @@ pub(super) fn essence(run: &Run) -> Value {
         let lines = run.logs.iter().map(|line| format!("{} {}: {}", line.level, line.context, line.message));
         essence.insert("logs".to_owned(), lines.collect());
     }
-    Value::Object(essence)
+    essence
 }
 
 fn message(message: &Published) -> Value {
-    content(json!({ "subject": message.subject }), &message.headers, "data", &message.data)
+    let shown = Map::from_iter([("subject".to_owned(), message.subject.clone().into())]);
+    content(shown, &message.headers, "data", &message.data)
 }
 
 fn request(request: &Sent) -> Value {
-    let shown = json!({ "method": request.method, "url": request.url });
+    let named = [("method", &request.method), ("url", &request.url)];
+    let shown = named.into_iter().map(|(name, text)| (name.to_owned(), text.clone().into())).collect();
     content(shown, &request.headers, "body", &request.body)
 }
 
 /// With headers and content, in the words of the lines of a command.
-fn content(mut shown: Value, headers: &[(String, String)], name: &str, bytes: &[u8]) -> Value {
+fn content(mut shown: Map<String, Value>, headers: &[(String, String)], name: &str, bytes: &[u8]) -> Value {
     if !headers.is_empty() {
         let headers = headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-        shown["headers"] = Value::Object(headers.collect());
+        shown.insert("headers".to_owned(), Value::Object(headers.collect()));
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) => shown[name] = text.into(),
-        Err(_) => shown[format!("{name}_base64")] = STANDARD.encode(bytes).into(),
-    }
-    shown
+        Ok(text) => shown.insert(name.to_owned(), text.into()),
+        Err(_) => shown.insert(format!("{name}_base64"), STANDARD.encode(bytes).into()),
+    };
+    Value::Object(shown)
 }
 
 /// A run as one object.
-pub(super) fn json(run: &Run) -> Value {
+pub(super) fn json(run: &Run, trial: &Trial) -> Value {
     let mut shown = essence(run);
-    shown["stderr"] = run.stderr.clone().into();
-    shown["backtrace"] = run.backtrace.clone().into();
-    shown["duration_us"] = u64::try_from(run.duration.as_micros()).unwrap_or(u64::MAX).into();
-    shown["peak_memory"] = run.peak_memory.into();
-    shown
+    let more = json!({
+        "event": { "id": trial.id(), "kind": trial.kind() },
+        "stderr": run.stderr,
+        "backtrace": run.backtrace,
+        "duration_us": u64::try_from(run.duration.as_micros()).unwrap_or(u64::MAX),
+        "peak_memory": run.peak_memory,
+    });
+    if let Value::Object(more) = more {
+        shown.extend(more);
+    }
+    Value::Object(shown)
 }
 
 /// A run for people.

@@ -35,7 +35,8 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
         Benches { handling: flags.handling.handling(globals)?, workbench: Workbench::new()?, open: Vec::new() };
     let (mut passed, mut failed) = (0, 0);
     for mut fixture in fixtures {
-        let actual = shown::essence(&benches.of(&fixture.config).await?.run(&fixture.trial()?).await);
+        let run = benches.of(&fixture.config).await?.run(&fixture.trial()?).await;
+        let actual = Value::Object(shown::essence(&run));
         let verdict = match &fixture.expect {
             Some(expected) if *expected == actual => Verdict::Passed,
             _ if flags.update => {
@@ -63,14 +64,11 @@ struct Benches {
 
 impl Benches {
     async fn of(&mut self, config: &BTreeMap<String, String>) -> anyhow::Result<&Bench> {
-        let at = match self.open.iter().position(|(of, _)| of == config) {
-            Some(at) => at,
-            None => {
-                let bench = self.handling.open(&self.workbench, config).await?;
-                self.open.push((config.clone(), bench));
-                self.open.len() - 1
-            }
-        };
+        let at = self.open.iter().position(|(of, _)| of == config);
+        if at.is_none() {
+            self.open.push((config.clone(), self.handling.open(&self.workbench, config).await?));
+        }
+        let at = at.unwrap_or(self.open.len().saturating_sub(1));
         self.open.get(at).map(|(_, bench)| bench).ok_or_else(|| anyhow::anyhow!("the plugin was not activated"))
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::bindings::roomwire::plugin::effects::{Message, Request};
@@ -25,7 +24,15 @@ pub(super) enum Line {
 pub(super) enum Effect {
     Publish(Message),
     Send(Request),
-    Kv,
+    Kv { bucket: String, key: String, change: Change },
+}
+
+/// What becomes of a key.
+#[derive(Debug)]
+pub(super) enum Change {
+    Set(Vec<u8>),
+    Add(i64),
+    Delete,
 }
 
 /// How the program says that it ended. The last one counts.
@@ -56,7 +63,7 @@ impl End {
 enum Written {
     Publish(Publish),
     Send(Send),
-    Kv(IgnoredAny),
+    Kv(Kv),
     Skip(String),
     Retry(Retry),
     Permanent(String),
@@ -83,6 +90,18 @@ struct Send {
     headers: BTreeMap<String, String>,
     body: Option<Box<RawValue>>,
     body_base64: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kv {
+    bucket: String,
+    key: String,
+    set: Option<Box<RawValue>>,
+    set_base64: Option<String>,
+    add: Option<i64>,
+    #[serde(default)]
+    delete: bool,
 }
 
 #[derive(Deserialize)]
@@ -129,12 +148,23 @@ fn line(text: &[u8]) -> Result<Line, String> {
             headers: it.headers.into_iter().collect(),
             body: content(it.body, it.body_base64)?,
         })),
-        Written::Kv(_) => Line::Effect(Effect::Kv),
+        Written::Kv(it) => Line::Effect(change(it)?),
         Written::Skip(why) => Line::End(End::Skip(why)),
         Written::Retry(it) => Line::End(End::Retry { after_ms: it.after_ms, reason: it.reason }),
         Written::Permanent(why) => Line::End(End::Permanent(why)),
         Written::Refuse(why) => Line::End(End::Refuse(why)),
     })
+}
+
+fn change(written: Kv) -> Result<Effect, String> {
+    let Kv { bucket, key, set, set_base64, add, delete } = written;
+    let change = match (set.is_some() || set_base64.is_some(), add, delete) {
+        (true, None, false) => Change::Set(content(set, set_base64)?),
+        (false, Some(delta), false) => Change::Add(delta),
+        (false, None, true) => Change::Delete,
+        _ => return Err("needs one of `set`, `add` and `delete: true`".to_owned()),
+    };
+    Ok(Effect::Kv { bucket, key, change })
 }
 
 fn content(json: Option<Box<RawValue>>, base64: Option<String>) -> Result<Vec<u8>, String> {
@@ -195,6 +225,23 @@ mod tests {
         assert!(refused(r#"{"publish":{"subject":"a","data_base64":"%"}}"#).contains("no base64"));
         let long = refused(&"x".repeat(5_000));
         assert!(long.len() < 2 * QUOTED && long.ends_with("…`"), "{long}");
+    }
+
+    #[test]
+    fn a_key_is_set_added_to_or_deleted() {
+        let changed = |fields: &str| match one(&format!(r#"{{"kv":{{"bucket":"b","key":"k",{fields}}}}}"#)) {
+            Line::Effect(Effect::Kv { change, .. }) => format!("{change:?}"),
+            line => panic!("{line:?}"),
+        };
+        assert_eq!(changed(r#""set":"x""#), "Set([120])");
+        assert_eq!(changed(r#""set":1"#), "Set([49])");
+        assert_eq!(changed(r#""set_base64":"eA==""#), "Set([120])");
+        assert_eq!(changed(r#""add":-2"#), "Add(-2)");
+        assert_eq!(changed(r#""delete":true"#), "Delete");
+        for wrong in [r#"{"kv":{"bucket":"b","key":"k"}}"#, r#"{"kv":{"bucket":"b","key":"k","add":1,"delete":true}}"#]
+        {
+            assert!(read(wrong.as_bytes()).unwrap_err().contains("needs one of"), "{wrong}");
+        }
     }
 
     #[test]

@@ -51,10 +51,11 @@ async fn what_a_program_writes_to_stdout_is_held_against_its_grants() {
     assert_eq!(said(r#"{"skip":"not mine"}"#).await, (Outcome::Skipped, "not mine".to_owned(), 0));
     let retry = format!("{granted}\n{{\"retry\":{{\"after_ms\":7,\"reason\":\"busy\"}}}}");
     assert_eq!(said(&retry).await, (Outcome::Retry { after_ms: Some(7) }, "busy".to_owned(), 0));
-    for unsupported in [r#"{"send":{"method":"POST","url":"https://a.example"}}"#, r#"{"kv":{"bucket":"b"}}"#] {
-        let (outcome, error, _) = said(unsupported).await;
-        assert_eq!(outcome, Outcome::Permanent, "{error}");
-    }
+    let sent = r#"{"send":{"method":"POST","url":"https://a.example/hook","body":{"n": 1}}}"#;
+    let (outcome, error, _) = said(sent).await;
+    assert!(outcome == Outcome::Permanent && error.contains("a.example"), "not granted: {error}");
+    let (outcome, error, _) = said(r#"{"kv":{"bucket":"usage","key":"k","add":1}}"#).await;
+    assert!(outcome == Outcome::Permanent && error.contains("bucket `usage` is not granted"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
