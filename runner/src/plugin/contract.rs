@@ -26,6 +26,11 @@ pub(crate) enum NoCommand {
          build it for wasm32-wasip2"
     )]
     Core,
+    /// Go's allocator takes the memory that the adapter has for itself.
+    #[error(
+        "it is a Go program, whose runtime cannot share its memory with the adapter for WASI 0.1; build it as a component, with plugins/sdk/go"
+    )]
+    Go,
     /// It cannot be started.
     #[error("it exports no `_start`; build it as a program for WASI, or as a component against wit/")]
     NoStart,
@@ -63,6 +68,7 @@ fn judge(module: &[u8]) -> Result<(), NoCommand> {
             Payload::CustomSection(section) if section.name().starts_with("component-type") => {
                 return Err(NoCommand::Core);
             }
+            Payload::CustomSection(section) if section.name() == "go:buildid" => return Err(NoCommand::Go),
             _ => {}
         }
     }
@@ -89,6 +95,7 @@ mod tests {
         let refused = |bytes: &[u8]| component(bytes).unwrap_err().to_string();
         assert!(refused(&module(&[])).contains("exports no `_start`"));
         assert!(refused(&module(&["name", "component-type:plugin"])).contains("core of a component"));
+        assert!(refused(&module(&["go:buildid"])).contains("a Go program"));
         assert!(refused(b"\0asm\x01\0\0\0\x07\x05").contains("cannot be read"));
     }
 

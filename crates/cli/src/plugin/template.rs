@@ -22,7 +22,7 @@ macro_rules! example {
     };
 }
 
-const TEMPLATES: [Template; 4] = [
+const TEMPLATES: [Template; 3] = [
     Template {
         language: "rust",
         title: "Rust",
@@ -33,17 +33,6 @@ const TEMPLATES: [Template; 4] = [
             ("src/main.rs", example!("command-rust/src/main.rs")),
             ("build", example!("command-rust/build")),
             (".gitignore", "/target\n/greeter.wasm\n"),
-        ],
-    },
-    Template {
-        language: "go",
-        title: "Go",
-        needs: "Go 1.26 or newer",
-        files: &[
-            ("go.mod", example!("command-go/go.mod")),
-            ("greeter.go", example!("command-go/greeter.go")),
-            ("build", example!("command-go/build")),
-            (".gitignore", "/greeter.wasm\n"),
         ],
     },
     Template {
