@@ -31,7 +31,8 @@ fuzz_target!(|data: &[u8]| {
     if verify(&keys, Some(&token), body, NOW_S, LEEWAY_S).is_err() {
         return;
     }
-    let claims: Value = serde_json::from_slice(claims).expect("accepted claims are JSON");
+    // In a claim that means nothing here a text may hold anything, as in LiveKit's own receivers.
+    let claims: Value = serde_json::from_str(&String::from_utf8_lossy(claims)).expect("accepted claims are JSON");
     assert_eq!(claims["iss"], KEY);
     assert_eq!(claims["sha256"], STANDARD.encode(Sha256::digest(body)));
     let (now, leeway) = (NOW_S as f64, LEEWAY_S as f64);
