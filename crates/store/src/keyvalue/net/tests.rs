@@ -1,3 +1,5 @@
+//! What rows of one commit come to, by hand.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
