@@ -118,6 +118,15 @@ pub enum Error {
         /// The shard.
         shard: Shard,
     },
+    /// What the claimer knows of the stream is from before the shard was its own, and does not fit to the progress: to be
+    /// looked at again, and claimed again.
+    #[error("the stream of shard {shard} of handler `{handler}` was looked at before the shard was taken")]
+    Stale {
+        /// The handler.
+        handler: Arc<str>,
+        /// The shard.
+        shard: Shard,
+    },
     /// The database failed.
     #[error("cannot {operation}")]
     Database {
@@ -145,6 +154,8 @@ pub enum Error {
 pub(crate) enum Failure {
     /// The epoch is another one.
     Lost,
+    /// The shard is the asker's now, and what it knows of the stream is from before.
+    Stale,
     /// The database said no.
     Database(sqlx::Error),
     /// What is stored cannot be understood.

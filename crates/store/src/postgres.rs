@@ -366,6 +366,7 @@ fn scope(handler_id: i64, handler: Arc<str>, run: Arc<str>, shard: Shard) -> Sco
 fn words(operation: &'static str, handler: Arc<str>, shard: Shard, failure: Failure) -> Error {
     match failure {
         Failure::Lost => Error::Lost { handler, shard },
+        Failure::Stale => Error::Stale { handler, shard },
         Failure::Database(sqlx::Error::PoolClosed) => Error::Closed,
         Failure::Database(source) => Error::Database { operation, source: Arc::new(source) },
         Failure::Invalid(what, source) => Error::Invalid { operation, what, source: Arc::new(source) },

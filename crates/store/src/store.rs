@@ -476,7 +476,7 @@ impl Store {
 /// A failure of an operation that touches no shard, in words.
 fn failed(operation: &'static str, failure: Failure) -> Error {
     match failure {
-        Failure::Database(sqlx::Error::PoolClosed) | Failure::Lost => Error::Closed,
+        Failure::Database(sqlx::Error::PoolClosed) | Failure::Lost | Failure::Stale => Error::Closed,
         Failure::Database(source) => Error::Database { operation, source: Arc::new(source) },
         Failure::Invalid(what, source) => Error::Invalid { operation, what, source: Arc::new(source) },
     }

@@ -61,6 +61,10 @@ impl Task {
                     Err(ClaimError::Store(store::Error::Taken { .. } | store::Error::Closed)) => {
                         break Message::NotClaimed { shard, hold };
                     }
+                    // The shard is ours now, so what is looked at from here on stays true.
+                    Err(ClaimError::Store(store::Error::Stale { .. })) if hold.is_good() => {
+                        tracing::debug!(handler = %config.name, shard, "looking at the stream again: another runner went on");
+                    }
                     Err(error) => {
                         let error = service::error::Chain(&error).to_string();
                         tracing::warn!(handler = %config.name, shard, error, "failed to claim a shard; trying again");

@@ -66,6 +66,10 @@ pub(crate) async fn claim(
     let was = Stored::of(&row)?;
     let epoch = was.epoch.saturating_add(1);
     let reset = why_reset(&claiming.stream, &was);
+    // Until the row was taken another runner may have gone on, beyond what the stream was when it was looked at.
+    if reset.is_some() && sqlx::Row::try_get::<String, _>(&row, "owner")? != claimer {
+        return Err(Failure::Stale);
+    }
     let progress = match &reset {
         Some(why) => begin_again(conn, scope, epoch, &claiming.stream, why).await?.ok_or(Failure::Lost)?,
         None => was.progress,

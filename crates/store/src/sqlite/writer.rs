@@ -149,7 +149,8 @@ impl<W: Work> Asked<W> {
     fn words(&self, failure: Failure) -> Error {
         let operation = W::OPERATION;
         match failure {
-            Failure::Lost => {
+            // A stale look at the stream is refused on PostgreSQL alone: here nobody else could have gone on meanwhile.
+            Failure::Lost | Failure::Stale => {
                 let owner = self.work.owner();
                 Error::Lost {
                     handler: owner.map_or_else(|| Arc::from(""), |owner| Arc::clone(&owner.handler)),

@@ -36,6 +36,28 @@ async fn what_one_owns_the_other_cannot_have_until_it_is_released() {
 }
 
 #[tokio::test]
+async fn a_claimer_that_looked_at_the_stream_before_another_went_on_looks_again_and_resets_nothing() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    other.beat(&member("b")).await.unwrap();
+    let owner = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let mut stale = claiming("b", 0);
+    stale.stream.last_seq = 2;
+    let rows = (1..=5).map(|seq| row(seq, Origin::Stream, done())).collect();
+    assert_eq!(world.put(&owner, rows).await, CommitReply::Done);
+    world.release(&owner).await.unwrap();
+
+    let refused = other.claim(stale.clone()).await.unwrap_err();
+    assert!(matches!(refused, Error::Stale { shard: 0, .. }), "{refused}");
+    let claim = other.claim(claiming("b", 0)).await.unwrap();
+    assert_eq!((claim.reset, claim.claimed.progress.floor), (None, 5));
+    // It has owned the shard all the time since: if the stream ends earlier now, it was restored.
+    let reset = other.claim(stale).await.unwrap().reset.unwrap();
+    assert!(reset.contains("ends at sequence 2"), "{reset}");
+}
+
+#[tokio::test]
 async fn a_runner_that_does_not_tell_that_it_lives_is_buried_and_fenced() {
     let world = World::new().await;
     let other = world.another().await;

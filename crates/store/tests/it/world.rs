@@ -108,7 +108,11 @@ impl<const POSTGRES: bool> World<POSTGRES> {
     /// Claims once all others are dead.
     pub(crate) async fn claim_of(&self, claiming: Claiming<'_>) -> Result<Claim, Error> {
         self.live_as(claiming.claimer).await;
-        self.store.claim(claiming).await
+        match self.store.claim(claiming.clone()).await {
+            // The stream has not changed meanwhile.
+            Err(Error::Stale { .. }) => self.store.claim(claiming).await,
+            claimed => claimed,
+        }
     }
 
     /// Claims shard 0 and gives its owner.
