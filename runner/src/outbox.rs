@@ -121,20 +121,18 @@ impl Outbox {
 
     /// Goes once through all waiting rows, page by page.
     async fn pass(&mut self, shutdown: &CancellationToken) -> Result<(), store::Error> {
-        let (now, began) = (Instant::now(), unix_ms());
-        let mut after = 0;
+        let now = Instant::now();
+        let (mut after, mut owned) = (0, None);
         let mut blocked: HashSet<Lane> =
             self.waiting.iter().filter(|(_, backoff)| backoff.until > now).map(|(lane, _)| lane.clone()).collect();
         while !shutdown.is_cancelled() {
-            let mut page = self.store.outbox_waiting(after, PAGE).await?;
-            // A shard that was claimed during this pass may have older rows in front of this page: they go first.
-            if after > 0
-                && let Some(new) = page.iter().position(|row| row.queued_at >= began)
-            {
-                page.truncate(new);
-                self.store.outbox_notify().notify_one();
-            }
+            let page = self.store.outbox_waiting(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
+            // A shard that became this runner's during this pass may have older rows in front of this page: they go first.
+            if *owned.get_or_insert_with(|| last.owned.clone()) != last.owned {
+                self.store.outbox_notify().notify_one();
+                return Ok(());
+            }
             after = last.id;
             let mut rest: Vec<OutboxRow> = page;
             while !rest.is_empty() && !shutdown.is_cancelled() {
@@ -356,6 +354,7 @@ mod tests {
             sent,
             tries: 0,
             error: None,
+            owned: None,
         }
     }
 

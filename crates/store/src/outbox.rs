@@ -56,6 +56,9 @@ pub struct OutboxRow {
     pub tries: u32,
     /// What went wrong the last time.
     pub error: Option<String>,
+    /// What this runner owned when the row was read, in a shared store. Pages that were read while it owned something else
+    /// are no one list: of a shard that changed hands in between, the first of them lacks the older rows.
+    pub owned: Option<String>,
 }
 
 /// The first waiting request of a lane, which is handler, key and origin.
@@ -275,5 +278,6 @@ pub(crate) fn waiting(row: &dyn Fields) -> Result<OutboxRow, Failure> {
         sent,
         tries: row.small("tries")?,
         error: row.opt_text("error")?,
+        owned: row.opt_text("owned")?,
     })
 }

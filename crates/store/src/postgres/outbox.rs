@@ -30,7 +30,14 @@ pub(crate) fn ask(me: &str, after_id: i64, limit: u32) -> Ask {
     const WAITING: &str = concat!(
         "select o.id as id, w.handler as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
             o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
-            o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error
+            o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error,
+            (
+                select md5(string_agg(concat_ws('/', p.handler_id, p.run, p.shard, p.epoch, p.clean), ','
+                    order by p.handler_id, p.run, p.shard))
+                from progress as p where ",
+        ours!("$3"),
+        "
+            ) as owned
         from outbox as o
         cross join lateral (
             select h.name as handler from progress as p join handlers as h on h.id = p.handler_id

@@ -27,7 +27,7 @@ pub(crate) async fn insert(sheet: JsonSheet, conn: &mut SqliteConnection, scope:
 
 pub(crate) const WAITING: &str = "
     select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
-        sent_last_seq, tries, error
+        sent_last_seq, tries, error, null as owned
     from outbox as o join handlers as h on h.id = o.handler_id
     where o.id > $1 and request is null order by o.id limit $2";
 

@@ -58,6 +58,30 @@ async fn a_claimer_that_looked_at_the_stream_before_another_went_on_looks_again_
 }
 
 #[tokio::test]
+async fn pages_of_the_outbox_tell_when_a_shard_changed_hands_between_them() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    other.beat(&member("b")).await.unwrap();
+    let first = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let second = owner_of(&other.claim(claiming("b", 1)).await.unwrap().claimed);
+    // Of shard 0 a message before that of shard 1, and one after it.
+    for (store, owner, seq) in [(&world.store, &first, 1), (&other, &second, 1), (&world.store, &first, 2)] {
+        let rows = vec![row(seq, Origin::Stream, done_with(vec![effect("a", "m")]))];
+        assert_eq!(store.commit(owner, commit(owner, progress(seq), rows)).await, CommitReply::Done);
+    }
+    let page = other.outbox_waiting(0, 9).await.unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!(other.outbox_waiting(0, 9).await.unwrap(), page, "nothing changed hands");
+    world.release(&first).await.unwrap();
+    other.claim(claiming("b", 0)).await.unwrap();
+    let next = other.outbox_waiting(page[0].id, 9).await.unwrap();
+    assert_eq!(next.len(), 1, "the second message of shard 0, whose first one is in no page");
+    assert_ne!(next[0].owned, page[0].owned);
+    assert_eq!(other.outbox_waiting(0, 9).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn a_runner_that_does_not_tell_that_it_lives_is_buried_and_fenced() {
     let world = World::new().await;
     let other = world.another().await;
