@@ -13,9 +13,12 @@ fn handle(event: &Event) -> Handled {
     if attribute("dead-handler").is_empty() {
         return Ok(Outcome::skipped("no dead letter; write `on: [roomwire.dead_letter]`"));
     }
+    // The event that died, as LiveKit sent it: a dead letter has an id and a type of its own.
+    let body: serde_json::Value = serde_json::from_str(&event.json).unwrap_or_default();
+    let of_body = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
     let letter = Letter {
-        id: &event.id,
-        kind: &event.kind,
+        id: of_body("id").unwrap_or(&event.id),
+        kind: of_body("event").unwrap_or(&event.kind),
         room: event.room.as_deref(),
         handler: attribute("dead-handler"),
         cause: attribute("dead-cause"),
