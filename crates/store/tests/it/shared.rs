@@ -66,8 +66,10 @@ async fn pages_of_the_outbox_tell_when_a_shard_changed_hands_between_them() {
     let first = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
     let second = owner_of(&other.claim(claiming("b", 1)).await.unwrap().claimed);
     // Of shard 0 a message before that of shard 1, and one after it.
-    for (store, owner, seq) in [(&world.store, &first, 1), (&other, &second, 1), (&world.store, &first, 2)] {
-        let rows = vec![row(seq, Origin::Stream, done_with(vec![effect("a", "m")]))];
+    for (store, owner, seq, id) in
+        [(&world.store, &first, 1, "EV_1"), (&other, &second, 1, "EV_2"), (&world.store, &first, 2, "EV_3")]
+    {
+        let rows = vec![row_of(seq, id, Origin::Stream, done_with(vec![effect("a", "m")]))];
         assert_eq!(store.commit(owner, commit(owner, progress(seq), rows)).await, CommitReply::Done);
     }
     let page = other.outbox_waiting(0, 9).await.unwrap();
