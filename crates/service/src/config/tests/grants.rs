@@ -64,7 +64,7 @@ fn a_grant_that_cannot_be_meant_is_refused_with_what_to_write() {
              [\"https://api.example.com\"] }`, or remove `send`",
         ),
         (
-            "allow: { http: \"http://a\" }, send: { sign: APInone }",
+            "allow: { http: \"http://a\" }\nsend: { sign: APInone }",
             "`sign` is `APInone`, and `livekit.keys` has no such key\n  name one of those that are there: devkey",
         ),
         (
