@@ -36,7 +36,7 @@ pub(crate) fn ask(after_id: i64, limit: u32) -> Ask {
     Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into()] }
 }
 
-/// The first request of each lane: read from an index, whatever the bodies.
+/// The first request of each lane: found by an index of the requests alone.
 pub(crate) const HEADS: &str = "
     select f.first as id, h.name as handler, f.key as key, f.subject as subject
     from (

@@ -123,8 +123,9 @@ mod tests {
                     "SCAN rows",
                     "SCAN jsonb_each VIRTUAL TABLE",
                     "SCAN json_each VIRTUAL TABLE",
-                    // An index of the requests alone, in which each lane's first one is found.
-                    "SCAN outbox USING COVERING INDEX outbox_requests",
+                    // An index of the requests alone, in which each lane's first one is found; what is found is small.
+                    "SCAN outbox USING INDEX outbox_requests",
+                    "SCAN f",
                 ];
                 let walks = step.starts_with("SCAN") && !harmless.iter().any(|plain| step.starts_with(plain));
                 assert!(!walks, "{sql}\n{steps:#?}");
