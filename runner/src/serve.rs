@@ -143,7 +143,8 @@ async fn serve(
         let judged = health.component(&format!("handler {}", config.name));
         serving.spawn(slot.run(watched, judged, shutdown.clone()));
     }
-    beside.spawn(Requests::new(store.clone(), senders, metrics).run(background.clone()));
+    let expected = configs.iter().any(|config| !config.allow.http.is_empty());
+    beside.spawn(Requests::new(store.clone(), senders, expected, metrics).run(background.clone()));
     ready.ready();
     shutdown.cancelled().await;
     let drained = async { while serving.join_next().await.is_some() {} };

@@ -42,14 +42,17 @@ pub(crate) struct Requests {
     senders: HashMap<Arc<str>, Sender>,
     traffic: Traffic,
     metrics: Metrics,
+    /// Whether a handler may leave requests behind. Where none may, a commit with messages is no reason to look; what an
+    /// earlier configuration left is found when it is looked at all the same.
+    expected: bool,
 }
 
 type Done = (RequestRow, Answer);
 
 impl Requests {
-    /// `senders` by handler.
-    pub(crate) fn new(store: Store, senders: HashMap<Arc<str>, Sender>, metrics: Metrics) -> Self {
-        Self { store, senders, traffic: Traffic::default(), metrics }
+    /// `senders` by handler; `expected` if one of the handlers may leave requests behind.
+    pub(crate) fn new(store: Store, senders: HashMap<Arc<str>, Sender>, expected: bool, metrics: Metrics) -> Self {
+        Self { store, senders, traffic: Traffic::default(), metrics, expected }
     }
 
     /// Sends until `shutdown`; what is then unsent stays in the store.
@@ -58,7 +61,7 @@ impl Requests {
         let mut flying = FuturesUnordered::new();
         loop {
             let ended: Vec<Done> = tokio::select! {
-                () = notify.notified() => Vec::new(),
+                () = notify.notified(), if self.expected => Vec::new(),
                 () = tokio::time::sleep_until(self.next_look()) => Vec::new(),
                 Some(done) = flying.next(), if !flying.is_empty() => vec![done],
                 () = shutdown.cancelled() => break,
