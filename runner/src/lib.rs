@@ -22,6 +22,7 @@ mod outbox;
 mod plugin;
 mod serve;
 mod shared;
+mod slot;
 mod sweep;
 mod trim;
 pub mod when;
