@@ -9,6 +9,7 @@
 mod bindings;
 mod config;
 mod control;
+mod crew;
 mod engine;
 #[cfg(debug_assertions)]
 mod failpoint;
@@ -17,9 +18,13 @@ mod fleet;
 mod handler;
 mod host;
 mod invoke;
+mod live;
 mod metrics;
 mod outbox;
+mod plan;
 mod plugin;
+pub mod pushed;
+mod reconfigure;
 mod serve;
 mod shared;
 mod slot;
@@ -31,6 +36,7 @@ pub mod workbench;
 pub use config::Config;
 pub use control::subject as control_subject;
 pub use engine::EngineError;
+pub use plan::{Change, Plan, Step, What, diff};
 pub use plugin::GranterError;
 pub use serve::{RunError, run};
 

@@ -1,6 +1,5 @@
-//! The process lifetime of a runner: connect, open, start every handler, drain.
+//! The process lifetime of a runner: connect, open, start every handler and what works beside them, drain.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -17,17 +16,18 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Handler};
+use crate::config::Config;
 use crate::control::Control;
+use crate::crew::Crew;
 use crate::engine::{Engine, EngineError};
 use crate::fleet::{Fleet, Handlers};
+use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::outbox::{Outbox, Requests, Sender};
+use crate::outbox::{Outbox, Requests};
+use crate::plugin::GranterError;
 use crate::plugin::activate::Activator;
-use crate::plugin::watch::Watched;
-use crate::plugin::{Granter, GranterError, Grants};
+use crate::reconfigure::Reconfigure;
 use crate::shared::Shared;
-use crate::slot::Slot;
 use crate::trim::Trim;
 
 /// The wait before NATS is asked again at start.
@@ -101,7 +101,6 @@ async fn serve(
     let engine = Engine::new()?;
     let activator = Activator::new(engine.clone()).map_err(RunError::Linker)?;
     let max_message = connection.client.server_info().max_payload.saturating_sub(MESSAGE_ROOM);
-    let granter = Granter::new(&config, metrics.clone(), max_message)?;
     let shared = Arc::new(Shared {
         connection,
         js,
@@ -114,59 +113,33 @@ async fn serve(
         runner: runner_name(),
         lone: Arc::new(RwLock::new(())),
     });
-    let configs: Arc<[Arc<Handler>]> = config.handlers.iter().cloned().map(Arc::new).collect();
-    let handlers = Handlers::default();
+    let (handlers, live) = (Handlers::default(), Live::default());
+    let (keep, drain) = (config.keep, config.drain);
+    let crew = Crew::new(shared.clone(), activator, handlers.clone(), shutdown.clone());
+    let mut reconfigure = Reconfigure { config, crew, live: live.clone(), shared: shared.clone(), max_message };
+    reconfigure.start(&health).await?;
     // What other tasks depend on outlives the handlers: the outbox sends what the drain commits.
     let (background, mut beside) = (CancellationToken::new(), JoinSet::new());
-    let granted: HashMap<Arc<str>, Arc<Grants>> =
-        configs.iter().map(|config| (Arc::from(config.name.as_str()), Arc::new(granter.grants(config)))).collect();
-    let masks = granted.iter().map(|(name, grants)| (name.clone(), grants.mask.clone())).collect();
-    let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone(), masks };
+    let control = Control { shared: shared.clone(), live: live.clone(), handlers: handlers.clone() };
     beside.spawn(control.run(background.clone()));
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
     beside.spawn(fleet.run(shutdown.clone(), background.clone()));
     beside.spawn(crate::sweep::run(store.clone(), background.clone()));
     beside.spawn(statistics(store.clone(), metrics.clone(), background.clone()));
-    beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
-    let (mut serving, mut senders) = (JoinSet::new(), HashMap::new());
-    for config in configs.iter() {
-        let Some((name, grants)) = granted.get_key_value(config.name.as_str()) else { continue };
-        senders.insert(name.clone(), sender(config, grants));
-        let watched = Watched::new(config.plugin.clone(), grants.clone(), config.limits);
-        let slot = Slot {
-            shared: shared.clone(),
-            config: config.clone(),
-            activator: activator.clone(),
-            handlers: handlers.clone(),
-        };
-        let judged = health.component(&format!("handler {}", config.name));
-        serving.spawn(slot.run(watched, judged, shutdown.clone()));
-    }
-    let expected = configs.iter().any(|config| !config.allow.http.is_empty());
-    beside.spawn(Requests::new(store.clone(), senders, expected, metrics).run(background.clone()));
+    let trim = Trim { shared: shared.clone(), live: live.clone(), handlers, keep };
+    beside.spawn(trim.run(background.clone()));
+    beside.spawn(Requests::new(store.clone(), live, metrics).run(background.clone()));
+    let following = tokio::spawn(reconfigure.run(health.component("configuration"), shutdown.clone()));
     ready.ready();
     shutdown.cancelled().await;
-    let drained = async { while serving.join_next().await.is_some() {} };
-    if tokio::time::timeout(config.drain, drained).await.is_err() {
+    if tokio::time::timeout(drain, following).await.is_err() {
         tracing::warn!("invocations were still running when the drain's time was over; they will run again");
     }
     background.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(5), async { while beside.join_next().await.is_some() {} }).await;
     store.close().await;
     Ok(())
-}
-
-/// How the requests that a handler leaves behind are sent.
-fn sender(config: &Handler, grants: &Grants) -> Sender {
-    Sender {
-        client: grants.http.clone(),
-        sign: grants.sign.clone(),
-        timeout: config.send.timeout,
-        on_unknown: config.send.on_unknown,
-        mask: grants.mask.clone(),
-        outgoing: grants.outgoing.clone(),
-    }
 }
 
 /// Opens the state store; waits for a server that is not there yet. None at a shutdown.
