@@ -3,7 +3,7 @@
 mod bench;
 mod build;
 mod check;
-mod event;
+pub(crate) mod event;
 mod fixture;
 mod handling;
 mod new;

@@ -1,30 +1,25 @@
-//! `roomwire config`: is the configuration right?
+//! `roomwire config validate`: is the configuration right?
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::Args;
 use serde_json::json;
 use service::config::{Config, ConfigError, Problem};
 use service::exit;
 
 use crate::args::Globals;
 use crate::output::{self, Format};
-use crate::target;
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Check the configuration: keys, values, expressions, and that the plugins' files are there
-    Validate,
+/// Which file.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// The file, instead of `--config`
+    file: Option<PathBuf>,
 }
 
-pub(crate) fn run(globals: &Globals, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        ConfigCommand::Validate => validate(globals),
-    }
-}
-
-fn validate(globals: &Globals) -> anyhow::Result<ExitCode> {
-    let (config, errors) = match target::file(globals).map(|path| service::config::load(&path)) {
+pub(super) fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<ExitCode> {
+    let (config, errors) = match super::named(globals, flags.file.as_ref()).map(|path| service::config::load(&path)) {
         None => (Config::default(), Vec::new()),
         Some(Ok(config)) => {
             let errors = check(&config);
