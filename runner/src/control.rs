@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::letters::{Decision, Filter, Named};
 use self::waiting::Fate;
+use crate::board::Board;
 use crate::config::Handler;
 use crate::fleet::Handlers;
 use crate::host::Mask;
@@ -92,6 +93,7 @@ pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) configs: Arc<[Arc<Handler>]>,
     pub(crate) handlers: Handlers,
+    pub(crate) board: Board,
     /// Keep the secrets of the handlers out of answers.
     pub(crate) masks: HashMap<Arc<str>, Arc<Mask>>,
 }

@@ -7,6 +7,7 @@
 //! log, the store is the progress.
 
 mod bindings;
+mod board;
 mod config;
 mod control;
 mod engine;
@@ -20,6 +21,7 @@ mod invoke;
 mod metrics;
 mod outbox;
 mod plugin;
+pub mod registry;
 mod serve;
 mod shared;
 mod slot;

@@ -60,7 +60,7 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, runner::Conf
     let state = file.state.under(&flags.data);
     let config = runner::Config::new(&file, state)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    Ok((file, config))
+    Ok((file, config.with_data(&flags.data)))
 }
 
 async fn start(flags: Flags, file: service::config::Config, config: runner::Config) -> anyhow::Result<()> {

@@ -17,6 +17,7 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::{Board, Reporter};
 use crate::config::{Config, Handler};
 use crate::control::Control;
 use crate::engine::{Engine, EngineError};
@@ -24,8 +25,13 @@ use crate::fleet::{Fleet, Handlers};
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, Requests, Sender};
 use crate::plugin::activate::Activator;
-use crate::plugin::watch::Watched;
+use crate::plugin::cache::Cache;
+use crate::plugin::feed::Feed;
+use crate::plugin::follow::{Deployments, Supply};
+use crate::plugin::kept::Kept;
+use crate::plugin::source::Sources;
 use crate::plugin::{Granter, GranterError, Grants};
+use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::trim::Trim;
@@ -99,7 +105,7 @@ async fn serve(
         () = shutdown.cancelled() => return Ok(()),
     }
     let engine = Engine::new()?;
-    let activator = Activator::new(engine.clone()).map_err(RunError::Linker)?;
+    let (activator, kept) = activator(&config, &engine)?;
     let max_message = connection.client.server_info().max_payload.saturating_sub(MESSAGE_ROOM);
     let granter = Granter::new(&config, metrics.clone(), max_message)?;
     let shared = Arc::new(Shared {
@@ -121,7 +127,14 @@ async fn serve(
     let granted: HashMap<Arc<str>, Arc<Grants>> =
         configs.iter().map(|config| (Arc::from(config.name.as_str()), Arc::new(granter.grants(config)))).collect();
     let masks = granted.iter().map(|(name, grants)| (name.clone(), grants.mask.clone())).collect();
-    let control = Control { shared: shared.clone(), configs: configs.clone(), handlers: handlers.clone(), masks };
+    let board = Board::default();
+    let control = Control {
+        shared: shared.clone(),
+        configs: configs.clone(),
+        handlers: handlers.clone(),
+        board: board.clone(),
+        masks,
+    };
     beside.spawn(control.run(background.clone()));
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
@@ -129,11 +142,24 @@ async fn serve(
     beside.spawn(crate::sweep::run(store.clone(), background.clone()));
     beside.spawn(statistics(store.clone(), metrics.clone(), background.clone()));
     beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
+    let registry = Registry::new(shared.connection.client.clone(), config.topology.clone());
+    let sources = Sources { registry: Some(registry.clone()), kept };
+    let supply = Supply { sources, deployments: Deployments::new(registry.clone()) };
+    beside.spawn(supply.deployments.clone().run(background.clone()));
+    let reporter = Reporter {
+        board: board.clone(),
+        registry,
+        connection: shared.connection.clone(),
+        runner: shared.runner.clone(),
+    };
+    beside.spawn(reporter.run(background.clone()));
     let (mut serving, mut senders) = (JoinSet::new(), HashMap::new());
+    let signed = config.trust.is_wanted();
     for config in configs.iter() {
         let Some((name, grants)) = granted.get_key_value(config.name.as_str()) else { continue };
         senders.insert(name.clone(), sender(config, grants));
-        let watched = Watched::new(config.plugin.clone(), grants.clone(), config.limits);
+        let feed =
+            Feed::new((name, &config.plugin), (grants.clone(), config.limits), supply.clone(), board.clone(), signed);
         let slot = Slot {
             shared: shared.clone(),
             config: config.clone(),
@@ -141,7 +167,7 @@ async fn serve(
             handlers: handlers.clone(),
         };
         let judged = health.component(&format!("handler {}", config.name));
-        serving.spawn(slot.run(watched, judged, shutdown.clone()));
+        serving.spawn(slot.run(feed, judged, shutdown.clone()));
     }
     let expected = configs.iter().any(|config| !config.allow.http.is_empty());
     beside.spawn(Requests::new(store.clone(), senders, expected, metrics).run(background.clone()));
@@ -155,6 +181,17 @@ async fn serve(
     let _ = tokio::time::timeout(Duration::from_secs(5), async { while beside.join_next().await.is_some() {} }).await;
     store.close().await;
     Ok(())
+}
+
+/// What makes generations, and where copies of plugins are. A folder that cannot be used costs compilations, and a start
+/// without the registry; it ends nothing.
+fn activator(config: &Config, engine: &Engine) -> Result<(Activator, Option<Arc<Kept>>), RunError> {
+    let activator = Activator::new(engine.clone()).map_err(RunError::Linker)?;
+    let folder = config.plugins.as_ref();
+    let unkept = |error: &std::io::Error| tracing::warn!(%error, "no copies of plugins are kept");
+    let cache = folder.and_then(|it| Cache::open(&it.join("compiled"), &engine.wasm).inspect_err(unkept).ok());
+    let kept = folder.and_then(|it| Kept::open(it).inspect_err(unkept).ok());
+    Ok((activator.with(config.trust.clone(), cache), kept.map(Arc::new)))
 }
 
 /// How the requests that a handler leaves behind are sent.

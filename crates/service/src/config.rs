@@ -9,6 +9,7 @@ mod handler;
 mod livekit;
 mod nats;
 mod node;
+mod plugins;
 mod privacy;
 mod problem;
 mod quarantine;
@@ -32,11 +33,13 @@ use event::topology::StreamsConfig;
 
 pub use self::admin::AdminSection;
 pub use self::handler::{
-    Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, HandlerConfig, Host, HostPattern, KeyScope, Network, OnDead,
-    OnUnknown, Order, Origin, Pattern, Rate, Retry, SendRules, Start, Waiting, When,
+    Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, DigestError, DigestPrefix, HandlerConfig, Host, HostPattern,
+    KeyScope, Network, OnDead, OnUnknown, Order, Origin, Pattern, PluginSource, Rate, Retry, SHORTEST_DIGEST,
+    SendRules, Start, Waiting, When,
 };
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};
+pub use self::plugins::{PluginsSection, TrustedKey};
 pub use self::privacy::PrivacySection;
 pub use self::problem::{ConfigError, Place, Problem};
 pub use self::quarantine::QuarantineSection;
@@ -54,7 +57,10 @@ use self::section::{Keys, Section};
 
 const KEYS: Keys = Keys {
     of: "the configuration",
-    known: &["livekit", "nats", "streams", "receiver", "runner", "state", "admin", "secrets", "privacy", "handlers"],
+    known: &[
+        "livekit", "nats", "streams", "receiver", "runner", "state", "admin", "secrets", "privacy", "plugins",
+        "handlers",
+    ],
     later: &[],
 };
 
@@ -81,6 +87,8 @@ pub struct Config {
     pub secrets: SecretsSection,
     /// Which fields of an event are not stored.
     pub privacy: PrivacySection,
+    /// What holds for all plugins.
+    pub plugins: PluginsSection,
     /// The handlers, in the order of the file.
     pub handlers: Vec<HandlerConfig>,
     /// What is allowed and probably not meant.
@@ -163,6 +171,9 @@ impl Config {
         }
         if let Some(node) = section.get("privacy") {
             config.privacy = PrivacySection::decode(node, problems);
+        }
+        if let Some(node) = section.get("plugins") {
+            config.plugins = PluginsSection::decode(node, problems);
         }
         if let Some(node) = section.get("secrets") {
             config.secrets = SecretsSection::decode(node, problems);
