@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use event::{HandlerName, Prefix};
 use lanes::{Bounds, Breaker, OnDead, Order, Rate, Retry, Rules};
-use service::config::{self, Pattern, Problem, Start};
+use service::config::{self, Pattern, PluginSource, Problem, Start};
+use service::error::Chain;
 
 use crate::engine::MAX_MEMORY;
 use crate::plugin::CallLimits;
+use crate::plugin::signature::Trust;
 use crate::when::When;
 
 /// Where another configuration may come from while the runner runs.
@@ -40,13 +42,16 @@ pub struct Config {
     pub(crate) secrets: config::SecretsSection,
     pub(crate) livekit: config::LivekitSection,
     pub(crate) handlers: Vec<Handler>,
+    pub(crate) trust: Trust,
+    /// Where copies of plugins and what was compiled of them are kept.
+    pub(crate) plugins: Option<PathBuf>,
 }
 
 /// One handler's configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Handler {
     pub(crate) name: HandlerName,
-    pub(crate) plugin: PathBuf,
+    pub(crate) plugin: PluginSource,
     pub(crate) on: Vec<Pattern>,
     pub(crate) when: Option<When>,
     pub(crate) start: Start,
@@ -73,6 +78,13 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
+        let mut keys = Vec::new();
+        for key in &file.plugins.trusted_keys {
+            match Trust::key(&key.text) {
+                Ok(key) => keys.push(key),
+                Err(error) => problems.push(file.problem_at(key.place, Chain(&error).to_string(), None)),
+            }
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -88,7 +100,23 @@ impl Config {
             secrets: file.secrets.clone(),
             livekit: file.livekit.clone(),
             handlers,
+            trust: Trust::new(keys),
+            plugins: None,
         })
+    }
+
+    /// Whether a plugin with this signature would be trusted.
+    ///
+    /// # Errors
+    /// Why not, in the words of a runner that refuses it.
+    pub fn trusts(&self, bytes: &[u8], signature: Option<&str>) -> Result<(), String> {
+        self.trust.judge(bytes, signature).map_err(|error| Chain(&error).to_string())
+    }
+
+    /// Keeps copies of plugins, and what is compiled of them, in a folder under this one; without it nothing is kept.
+    #[must_use]
+    pub fn with_data(self, folder: &Path) -> Self {
+        Self { plugins: Some(folder.join("plugins")), ..self }
     }
 }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::letters::{Decision, Filter, Named};
 use self::waiting::Fate;
+use crate::board::Board;
 use crate::fleet::Handlers;
 use crate::live::Live;
 use crate::shared::Shared;
@@ -98,6 +99,7 @@ pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
     pub(crate) live: Live,
     pub(crate) handlers: Handlers,
+    pub(crate) board: Board,
 }
 
 impl Control {

@@ -9,12 +9,31 @@ use service::error::Chain;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::Board;
 use crate::fleet::Handlers;
 use crate::live::Entry;
 use crate::plugin::activate::Activator;
-use crate::plugin::watch::Watched;
+use crate::plugin::feed::{Activation, Feed};
+use crate::plugin::follow::Supply;
 use crate::shared::Shared;
 use crate::slot::Slot;
+
+/// Where the plugins of all handlers come from, and what makes something of them.
+pub(crate) struct Plugins {
+    pub(crate) activator: Activator,
+    pub(crate) supply: Supply,
+    pub(crate) board: Board,
+    /// Only signed ones are taken.
+    pub(crate) signed: bool,
+}
+
+impl Plugins {
+    fn feed(&self, entry: &Entry, board: Board) -> Feed {
+        let Entry { config, grants } = entry;
+        let granted = (grants.clone(), config.limits);
+        Feed::new((entry.name(), &config.plugin), granted, self.supply.clone(), board, self.signed)
+    }
+}
 
 /// One handler that was started.
 struct Serving {
@@ -26,7 +45,7 @@ struct Serving {
 /// All handlers of this runner that were started and not stopped.
 pub(crate) struct Crew {
     shared: Arc<Shared>,
-    activator: Activator,
+    plugins: Plugins,
     handlers: Handlers,
     serving: BTreeMap<String, Serving>,
     shutdown: CancellationToken,
@@ -34,13 +53,8 @@ pub(crate) struct Crew {
 
 impl Crew {
     /// Nobody yet. Whoever is started drains at `shutdown`.
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        activator: Activator,
-        handlers: Handlers,
-        shutdown: CancellationToken,
-    ) -> Self {
-        Self { shared, activator, handlers, serving: BTreeMap::new(), shutdown }
+    pub(crate) fn new(shared: Arc<Shared>, plugins: Plugins, handlers: Handlers, shutdown: CancellationToken) -> Self {
+        Self { shared, plugins, handlers, serving: BTreeMap::new(), shutdown }
     }
 
     /// Starts a handler. `health` knows when it has claimed its shards, or cannot for now.
@@ -49,19 +63,39 @@ impl Crew {
         let slot = Slot {
             shared: self.shared.clone(),
             config: entry.config.clone(),
-            activator: self.activator.clone(),
+            activator: self.plugins.activator.clone(),
             handlers: self.handlers.clone(),
         };
-        let watched = Watched::new(entry.config.plugin.clone(), entry.grants.clone(), entry.config.limits);
+        let feed = self.plugins.feed(entry, self.plugins.board.clone());
         let stop = self.shutdown.child_token();
-        let ended = tokio::spawn(slot.run(watched, judged.clone(), stop.clone()));
+        let ended = tokio::spawn(slot.run(feed, judged.clone(), stop.clone()));
         self.serving.insert(entry.name().to_owned(), Serving { stop, ended, judged });
     }
 
-    /// Says whether the plugin of a handler would be taken, with its grants and its limits. Nothing of it is kept.
+    /// Says whether the plugin of a handler would be taken, with its grants and its limits. One that nobody has deployed
+    /// yet, or that is not to be had now, is nothing against it: its events wait.
     pub(crate) async fn judge(&self, entry: &Entry) -> Result<(), String> {
-        let judged = self.activator.activate(&entry.config.plugin, entry.grants.clone(), entry.config.limits).await;
-        judged.map(drop).map_err(|error| Chain(&error).to_string())
+        // A board of its own: what serves is still the old one.
+        match self.plugins.feed(entry, Board::default()).activate(&self.plugins.activator).await {
+            Activation::Refused { error, unreachable: false } => Err(error),
+            Activation::Refused { .. } | Activation::Taken(_) | Activation::Unchanged | Activation::Nothing => Ok(()),
+        }
+    }
+
+    /// What is deployed for a handler's former name is deployed for it, too.
+    pub(crate) async fn take_deploy_over(&self, from: &str, to: &str) {
+        match self.plugins.supply.deployments.take_over(from, to).await {
+            Ok(true) => tracing::info!(handler = to, "what is deployed for `{from}` is deployed for it now"),
+            Ok(false) => {}
+            Err(error) => {
+                let error = Chain(&error).to_string();
+                tracing::warn!(
+                    handler = to,
+                    error,
+                    "cannot see what is deployed for `{from}`; `roomwire deploy {to}` if nothing is for it"
+                );
+            }
+        }
     }
 
     /// Stops handlers: what runs of them ends and is committed, their shards are given back. That takes as long as the

@@ -7,6 +7,7 @@
 //! log, the store is the progress.
 
 mod bindings;
+mod board;
 mod config;
 mod control;
 mod crew;
@@ -25,6 +26,7 @@ mod plan;
 mod plugin;
 pub mod pushed;
 mod reconfigure;
+pub mod registry;
 mod serve;
 mod shared;
 mod slot;

@@ -65,7 +65,7 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, runner::Conf
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let config =
         if flags.config_from_nats { config.from_nats().map_err(|problem| problem.to_string())? } else { config };
-    Ok((file, config))
+    Ok((file, config.with_data(&flags.data)))
 }
 
 async fn start(flags: Flags, file: service::config::Config, config: runner::Config) -> anyhow::Result<()> {

@@ -192,7 +192,7 @@ fn notes(old: &Config, new: &Config) -> Vec<String> {
     const RESTART: &str = "is taken when the runner is restarted";
     const RECEIVER: &str = "is the receiver's, which takes it when it is restarted";
     let shown = |of: fn(&Config) -> String| of(old) != of(new);
-    let sections: [(&str, bool, &str); 7] = [
+    let sections: [(&str, bool, &str); 8] = [
         ("nats", shown(|file| format!("{:?}", (&file.nats.url, &file.nats.credentials, &file.nats.nkey))), RESTART),
         (
             "streams",
@@ -203,6 +203,7 @@ fn notes(old: &Config, new: &Config) -> Vec<String> {
             RESTART,
         ),
         ("runner", shown(|file| format!("{:?}", file.runner)), RESTART),
+        ("plugins", shown(|file| format!("{:?}", file.plugins)), RESTART),
         ("admin", shown(|file| format!("{:?}", file.admin)), RESTART),
         ("receiver", shown(|file| format!("{:?}", file.receiver)), RECEIVER),
         ("privacy", shown(|file| format!("{:?}", file.privacy)), RECEIVER),

@@ -1,11 +1,17 @@
 //! The plugin lifetime: a component that was judged, compiled and linked once, and what it is granted.
 //!
-//! A [`Generation`] never changes. A new file makes a new one; invocations that began on the old one end on it.
+//! A [`Generation`] never changes. A new version makes a new one; invocations that began on the old one end on it.
 
 pub(crate) mod activate;
+pub(crate) mod cache;
 mod contract;
+pub(crate) mod feed;
+pub(crate) mod follow;
 mod grants;
+pub(crate) mod kept;
 mod shape;
+pub(crate) mod signature;
+pub(crate) mod source;
 pub(crate) mod watch;
 
 pub(crate) use contract::{Contract, EXIT, EXIT_WITH_CODE};
@@ -21,6 +27,9 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::bindings::PluginPre;
 use crate::host::Host;
+
+/// Bytes that a plugin may have.
+pub(crate) const MAX_SIZE: u64 = 64 << 20;
 
 /// The limits of one invocation.
 #[derive(Clone, Copy, Debug)]

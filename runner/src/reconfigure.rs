@@ -213,6 +213,9 @@ impl Reconfigure {
                     }
                 }
             };
+            if renamed != Renamed::Both && matches!(handler.plugin, config::PluginSource::Deployed(_)) {
+                self.crew.take_deploy_over(from.as_str(), handler.name.as_str()).await;
+            }
             match renamed {
                 Renamed::Done => tracing::info!(handler = %handler.name, "took over the progress of `{from}`"),
                 Renamed::Nothing => {}

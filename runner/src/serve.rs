@@ -16,9 +16,10 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::{Board, Reporter};
 use crate::config::Config;
 use crate::control::Control;
-use crate::crew::Crew;
+use crate::crew::{Crew, Plugins};
 use crate::engine::{Engine, EngineError};
 use crate::fleet::{Fleet, Handlers};
 use crate::live::Live;
@@ -26,7 +27,12 @@ use crate::metrics::Metrics;
 use crate::outbox::{Outbox, Requests};
 use crate::plugin::GranterError;
 use crate::plugin::activate::Activator;
+use crate::plugin::cache::Cache;
+use crate::plugin::follow::{Deployments, Supply};
+use crate::plugin::kept::Kept;
+use crate::plugin::source::Sources;
 use crate::reconfigure::Reconfigure;
+use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::trim::Trim;
 
@@ -99,7 +105,7 @@ async fn serve(
         () = shutdown.cancelled() => return Ok(()),
     }
     let engine = Engine::new()?;
-    let activator = Activator::new(engine.clone()).map_err(RunError::Linker)?;
+    let (activator, kept) = activator(&config, &engine)?;
     let max_message = connection.client.server_info().max_payload.saturating_sub(MESSAGE_ROOM);
     let shared = Arc::new(Shared {
         connection,
@@ -113,14 +119,24 @@ async fn serve(
         runner: runner_name(),
         lone: Arc::new(RwLock::new(())),
     });
-    let (handlers, live) = (Handlers::default(), Live::default());
+    let (handlers, live, board) = (Handlers::default(), Live::default(), Board::default());
     let (keep, drain) = (config.keep, config.drain);
-    let crew = Crew::new(shared.clone(), activator, handlers.clone(), shutdown.clone());
+    let registry = Registry::new(shared.connection.client.clone(), config.topology.clone());
+    let deployments = Deployments::new(registry.clone());
+    let sources = Sources { registry: Some(registry.clone()), kept };
+    let plugins = Plugins {
+        activator,
+        supply: Supply { sources, deployments: deployments.clone() },
+        board: board.clone(),
+        signed: config.trust.is_wanted(),
+    };
+    let crew = Crew::new(shared.clone(), plugins, handlers.clone(), shutdown.clone());
     let mut reconfigure = Reconfigure { config, crew, live: live.clone(), shared: shared.clone(), max_message };
     reconfigure.start(&health).await?;
     // What other tasks depend on outlives the handlers: the outbox sends what the drain commits.
     let (background, mut beside) = (CancellationToken::new(), JoinSet::new());
-    let control = Control { shared: shared.clone(), live: live.clone(), handlers: handlers.clone() };
+    let control =
+        Control { shared: shared.clone(), live: live.clone(), handlers: handlers.clone(), board: board.clone() };
     beside.spawn(control.run(background.clone()));
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
@@ -130,6 +146,9 @@ async fn serve(
     let trim = Trim { shared: shared.clone(), live: live.clone(), handlers, keep };
     beside.spawn(trim.run(background.clone()));
     beside.spawn(Requests::new(store.clone(), live, metrics).run(background.clone()));
+    beside.spawn(deployments.run(background.clone()));
+    let reporter = Reporter { board, registry, connection: shared.connection.clone(), runner: shared.runner.clone() };
+    beside.spawn(reporter.run(background.clone()));
     let following = tokio::spawn(reconfigure.run(health.component("configuration"), shutdown.clone()));
     ready.ready();
     shutdown.cancelled().await;
@@ -140,6 +159,17 @@ async fn serve(
     let _ = tokio::time::timeout(Duration::from_secs(5), async { while beside.join_next().await.is_some() {} }).await;
     store.close().await;
     Ok(())
+}
+
+/// What makes generations, and where copies of plugins are. A folder that cannot be used costs compilations, and a start
+/// without the registry; it ends nothing.
+fn activator(config: &Config, engine: &Engine) -> Result<(Activator, Option<Arc<Kept>>), RunError> {
+    let activator = Activator::new(engine.clone()).map_err(RunError::Linker)?;
+    let folder = config.plugins.as_ref();
+    let unkept = |error: &std::io::Error| tracing::warn!(%error, "no copies of plugins are kept");
+    let cache = folder.and_then(|it| Cache::open(&it.join("compiled"), &engine.wasm).inspect_err(unkept).ok());
+    let kept = folder.and_then(|it| Kept::open(it).inspect_err(unkept).ok());
+    Ok((activator.with(config.trust.clone(), cache), kept.map(Arc::new)))
 }
 
 /// Opens the state store; waits for a server that is not there yet. None at a shutdown.

@@ -6,6 +6,7 @@ mod trial;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use service::config::PluginSource;
 use service::error::Chain;
 use store::Destination;
 
@@ -15,6 +16,7 @@ use crate::host::{Lease, Level};
 use crate::invoke::{self, Finished};
 use crate::metrics::Metrics;
 use crate::plugin::activate::{ActivateError, Activator, Compiled};
+use crate::plugin::source::{Fetched, Reference, Sources};
 use crate::plugin::{Contract, Generation, Granter, GranterError};
 
 pub use trial::{Trial, TrialError};
@@ -100,7 +102,8 @@ impl Workbench {
     /// If a deploy would refuse it before it is called, in the same words.
     pub async fn inspect(&self, path: &Path) -> Result<Inspection, PluginError> {
         let began = Instant::now();
-        let Compiled { shape, digest, size, .. } = self.activator.load(path).await?;
+        let fetched = fetch(&Reference::File(path.to_owned())).await?;
+        let Compiled { shape, digest, size, .. } = self.activator.load(fetched).await?;
         let contract = match shape.contract() {
             Some(Contract::Command) => "command",
             _ => "component",
@@ -123,8 +126,22 @@ impl Workbench {
         // Of the other handlers' secrets none is needed here.
         let alone = Config { handlers: vec![handler.clone()], ..config.clone() };
         let grants = Granter::new(&alone, metrics, MAX_MESSAGE)?.grants(handler);
-        let generation = self.activator.activate(&handler.plugin, grants.into(), handler.limits).await?;
+        let fetched = fetch(&reference(&handler.plugin)).await?;
+        let generation = self.activator.activate(fetched, grants.into(), handler.limits).await?;
         Ok(Bench { engine: self.engine.clone(), generation, handler: handler.name.to_string() })
+    }
+}
+
+async fn fetch(reference: &Reference) -> Result<Fetched, ActivateError> {
+    Ok(Sources::default().fetch(reference).await?)
+}
+
+/// What of the registry is on nobody's workbench is named all the same, for the words that refuse it.
+fn reference(source: &PluginSource) -> Reference {
+    match source {
+        PluginSource::File(path) => Reference::File(path.clone()),
+        PluginSource::Deployed(name) => Reference::Version(name.clone(), "…".to_owned()),
+        PluginSource::Pinned(name, digest) => Reference::Version(name.clone(), digest.to_string()),
     }
 }
 

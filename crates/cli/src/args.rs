@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use service::telemetry;
 
 use crate::config::ConfigCommand;
+use crate::deploy::{DeployFlags, RollbackFlags};
 use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
 use crate::handler::HandlerCommand;
@@ -73,9 +74,15 @@ pub(crate) enum Command {
     /// List and show refused requests, and store those that are good with today's keys
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
-    /// Write, look at and try handlers
+    /// Write, look at and try handlers, and keep their versions in the registry
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Let a version of its plugin serve a handler, on all runners, and wait until it does
+    Deploy(DeployFlags),
+    /// Let the version serve a handler that was deployed before, and wait until it does
+    Rollback(RollbackFlags),
+    /// Show which version of its plugin serves each handler on each runner, and what is wrong
+    Status,
     /// Send webhooks as LiveKit does
     #[command(subcommand)]
     Sim(SimCommand),

@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod control;
 mod demo;
+mod deploy;
 mod dlq;
 mod events;
 mod failure;
@@ -14,8 +15,10 @@ mod output;
 mod plugin;
 mod progress;
 mod quarantine;
+mod registry;
 mod sim;
 mod spool;
+mod status;
 mod target;
 mod up;
 
@@ -60,7 +63,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Outbox(command) => outbox::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
-            Command::Plugin(command) => return plugin::run(&globals, command).await,
+            Command::Deploy(flags) => return Box::pin(deploy::deploy(&globals, flags)).await,
+            Command::Rollback(flags) => return Box::pin(deploy::rollback(&globals, flags)).await,
+            Command::Status => Box::pin(status::run(&globals)).await,
+            Command::Plugin(command) => return Box::pin(plugin::run(&globals, command)).await,
             Command::Sim(command) => return sim::run(&globals, command).await,
             Command::NatsServer(_) => Ok(()),
         };

@@ -1,4 +1,4 @@
-//! `roomwire plugin`: write a handler, look at what was built, and try it, before anything is deployed.
+//! `roomwire plugin`: write a handler, look at what was built, try it, and put it into the registry.
 
 mod bench;
 mod build;
@@ -7,10 +7,12 @@ pub(crate) mod event;
 mod fixture;
 mod handling;
 mod new;
+mod push;
 mod run;
 mod shown;
 mod template;
 mod test;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,14 @@ pub(crate) enum PluginCommand {
     Test(test::Flags),
     /// Measure what an event costs
     Bench(bench::Flags),
+    /// Check a plugin and put it into the registry
+    Push(push::Flags),
+    /// List the versions in the registry
+    List(versions::ListFlags),
+    /// Show a version in the registry, and who runs it
+    Inspect(versions::InspectFlags),
+    /// Remove a version from the registry
+    Rm(versions::RemoveFlags),
 }
 
 pub(crate) async fn run(globals: &Globals, command: PluginCommand) -> anyhow::Result<ExitCode> {
@@ -40,7 +50,11 @@ pub(crate) async fn run(globals: &Globals, command: PluginCommand) -> anyhow::Re
         PluginCommand::Build(flags) => build::run(globals, &flags).await,
         PluginCommand::Check(flags) => check::run(globals, &flags).await,
         PluginCommand::Run(flags) => run::run(globals, flags).await,
-        PluginCommand::Test(flags) => test::run(globals, flags).await,
-        PluginCommand::Bench(flags) => bench::run(globals, flags).await,
+        PluginCommand::Test(flags) => Box::pin(test::run(globals, flags)).await,
+        PluginCommand::Bench(flags) => Box::pin(bench::run(globals, flags)).await,
+        PluginCommand::Push(flags) => Box::pin(push::run(globals, flags)).await,
+        PluginCommand::List(flags) => versions::list(globals, &flags).await,
+        PluginCommand::Inspect(flags) => Box::pin(versions::inspect(globals, &flags)).await,
+        PluginCommand::Rm(flags) => Box::pin(versions::remove(globals, &flags)).await,
     }
 }

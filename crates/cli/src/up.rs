@@ -79,7 +79,7 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     let spool = config.receiver.spool.resolve(&globals.data, Some(&SpoolSection::default()));
     let started = Started {
         receiver: receiver::Config::new(&config, keys, spool).with_certificate(certificate),
-        runner: runner_config(&config, &state)?,
+        runner: runner_config(&config, &state)?.with_data(&globals.data),
         config,
         flags,
         format: globals.output,

@@ -15,5 +15,5 @@ pub mod topology;
 
 pub use body_hash::BodyHash;
 pub use envelope::{DecodeError, Envelope};
-pub use name::{EventId, HandlerName, NameError, Prefix, Project};
+pub use name::{EventId, HandlerName, NameError, PluginName, Prefix, Project};
 pub use ordering_key::OrderingKey;

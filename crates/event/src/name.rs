@@ -1,4 +1,4 @@
-//! Checked names: an event's id, the project, the subject prefix, a handler.
+//! Checked names: an event's id, the project, the subject prefix, a handler, a plugin.
 
 use std::fmt;
 use std::str::FromStr;
@@ -124,6 +124,16 @@ name!(
     "start with a-z or 0-9, then up to 63 of a-z, 0-9, `_` and `-`"
 );
 
+name!(
+    /// Name of a plugin in the registry.
+    PluginName,
+    "plugin name",
+    |text| text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')),
+    "start with a-z or 0-9, then up to 63 of a-z, 0-9, `_` and `-`"
+);
+
 impl Project {
     /// Whether this is the project that is meant where none is named.
     #[must_use]
@@ -181,6 +191,7 @@ mod tests {
             assert_eq!(Project::try_from(text).is_ok(), project, "project {text:?}");
             assert_eq!(Prefix::try_from(text).is_ok(), prefix, "prefix {text:?}");
             assert_eq!(HandlerName::try_from(text).is_ok(), handler, "handler {text:?}");
+            assert_eq!(PluginName::try_from(text).is_ok(), handler, "plugin {text:?}");
         }
     }
 

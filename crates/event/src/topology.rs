@@ -66,6 +66,61 @@ pub struct StreamSpec {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// How many of a handler's deploys are remembered: as many as a key-value bucket can.
+pub const DEPLOYS_HISTORY: u8 = 64;
+
+/// After what time the report of a runner that says no more is forgotten.
+pub const RUNNERS_MAX_AGE: Duration = Duration::from_secs(15);
+
+/// Bytes of all plugins in the registry.
+pub const PLUGINS_MAX_BYTES: u64 = 4 << 30;
+
+/// A bucket of the registry, which NATS makes a stream of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketSpec {
+    /// Name of the bucket.
+    pub name: String,
+    /// Values that are kept of each key.
+    pub history: u8,
+    /// Longest age of a value; zero is no limit.
+    pub max_age: Duration,
+    /// Most bytes.
+    pub max_bytes: i64,
+    /// Copies in a cluster.
+    pub replicas: usize,
+    /// Only in memory: it is filled again by those who report.
+    pub in_memory: bool,
+}
+
+/// The object store of the plugins.
+#[must_use]
+pub fn plugins_bucket(config: &StreamsConfig) -> BucketSpec {
+    bucket(config, "PLUGINS", PLUGINS_MAX_BYTES)
+}
+
+/// The key-value bucket of what is deployed, by handler.
+#[must_use]
+pub fn deploys_bucket(config: &StreamsConfig) -> BucketSpec {
+    BucketSpec { history: DEPLOYS_HISTORY, ..bucket(config, "DEPLOYS", 64 << 20) }
+}
+
+/// The key-value bucket of what the runners report.
+#[must_use]
+pub fn runners_bucket(config: &StreamsConfig) -> BucketSpec {
+    BucketSpec { max_age: RUNNERS_MAX_AGE, in_memory: true, ..bucket(config, "RUNNERS", 64 << 20) }
+}
+
+fn bucket(config: &StreamsConfig, name: &str, max_bytes: u64) -> BucketSpec {
+    BucketSpec {
+        name: format!("{}_{name}", config.prefix.stream()),
+        history: 1,
+        max_age: Duration::ZERO,
+        max_bytes: bytes(max_bytes),
+        replicas: config.replicas,
+        in_memory: false,
+    }
+}
+
 /// The event streams, shard by shard. A full one refuses: nothing that is not handled is ever deleted to make room.
 #[must_use]
 pub fn events_streams(config: &StreamsConfig) -> Vec<StreamSpec> {
@@ -200,6 +255,14 @@ mod tests {
         assert_eq!(of, [(names[0], 64), (names[1], 128), (names[2], 64)]);
         assert_eq!(streams[1].subjects, ["lk-1.quarantine.named.>"]);
         assert!(streams.iter().all(|spec| !spec.discard_new && spec.max_age == Duration::from_hours(720)));
+    }
+
+    #[test]
+    fn the_registry_has_versions_what_is_deployed_of_them_and_what_runners_say() {
+        let buckets = [plugins_bucket(&config()), deploys_bucket(&config()), runners_bucket(&config())];
+        let of: Vec<_> = buckets.iter().map(|it| (it.name.as_str(), it.history, it.max_age.as_secs())).collect();
+        assert_eq!(of, [("LK-1_PLUGINS", 1, 0), ("LK-1_DEPLOYS", 64, 0), ("LK-1_RUNNERS", 1, 15)]);
+        assert_eq!(buckets.map(|it| it.in_memory), [false, false, true]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod literal;
 mod livekit;
 mod nats;
 mod node;
+mod plugins;
 mod privacy;
 mod problem;
 mod quarantine;
@@ -34,12 +35,14 @@ use event::topology::StreamsConfig;
 
 pub use self::admin::AdminSection;
 pub use self::handler::{
-    Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, HandlerConfig, Host, HostPattern, KeyScope, Network, OnDead,
-    OnUnknown, Order, Origin, Pattern, Rate, Retry, SendRules, Start, Waiting, When,
+    Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, DigestError, DigestPrefix, HandlerConfig, Host, HostPattern,
+    KeyScope, Network, OnDead, OnUnknown, Order, Origin, Pattern, PluginSource, Rate, Retry, SHORTEST_DIGEST,
+    SendRules, Start, Waiting, When,
 };
 pub use self::literal::literal_secrets;
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};
+pub use self::plugins::{PluginsSection, TrustedKey};
 pub use self::privacy::PrivacySection;
 pub use self::problem::{ConfigError, Place, Problem};
 pub use self::quarantine::QuarantineSection;
@@ -57,7 +60,10 @@ use self::section::{Keys, Section};
 
 const KEYS: Keys = Keys {
     of: "the configuration",
-    known: &["livekit", "nats", "streams", "receiver", "runner", "state", "admin", "secrets", "privacy", "handlers"],
+    known: &[
+        "livekit", "nats", "streams", "receiver", "runner", "state", "admin", "secrets", "privacy", "plugins",
+        "handlers",
+    ],
     later: &[],
 };
 
@@ -86,6 +92,8 @@ pub struct Config {
     pub secrets: SecretsSection,
     /// Which fields of an event are not stored.
     pub privacy: PrivacySection,
+    /// What holds for all plugins.
+    pub plugins: PluginsSection,
     /// The handlers, in the order of the file.
     pub handlers: Vec<HandlerConfig>,
     /// What is allowed and probably not meant.
@@ -168,6 +176,9 @@ impl Config {
         }
         if let Some(node) = section.get("privacy") {
             config.privacy = PrivacySection::decode(node, problems);
+        }
+        if let Some(node) = section.get("plugins") {
+            config.plugins = PluginsSection::decode(node, problems);
         }
         if let Some(node) = section.get("secrets") {
             config.secrets = SecretsSection::decode(node, problems);

@@ -10,6 +10,7 @@ mod operator;
 mod order;
 mod outgoing;
 mod redrive;
+mod reload;
 mod site;
 mod slack;
 mod swap;

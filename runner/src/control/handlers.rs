@@ -59,6 +59,7 @@ impl Control {
             };
             if let Some(object) = line.as_object_mut() {
                 object.insert("handler".to_owned(), json!(name));
+                object.insert("plugin".to_owned(), json!(self.board.of(name)));
                 object.insert("parked".to_owned(), json!(count.map_or(0, |count| count.parked)));
                 object.insert("dead".to_owned(), json!(count.map_or(0, |count| count.dead)));
             }

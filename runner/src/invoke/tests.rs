@@ -11,6 +11,7 @@ mod soak;
 mod upstream;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use service::config::Origin;
 
 use super::*;
 use crate::plugin::activate::{ActivateError, Activator};
+use crate::plugin::source::{FetchError, Fetched, Reference, Sources};
 use crate::plugin::{CallLimits, Grants};
 
 const LIMITS: CallLimits = CallLimits { memory: 16 << 20, timeout: Duration::from_secs(2) };
@@ -28,11 +30,15 @@ fn grants(config: &[(&str, &str)]) -> Arc<Grants> {
     Arc::new(Grants { config, publish: vec!["test.>".to_owned()], max_message: 1 << 20, ..Grants::default() })
 }
 
+async fn fetched(path: &Path) -> Fetched {
+    Sources::default().fetch(&Reference::File(path.to_owned())).await.unwrap()
+}
+
 async fn activate(plugin: &str, config: &[(&str, &str)]) -> (Engine, Result<Generation, ActivateError>) {
     let engine = Engine::new().unwrap();
     let path = testkit::fixtures::plugin(plugin).unwrap();
     let activator = Activator::new(engine.clone()).unwrap();
-    let generation = activator.activate(&path, grants(config), LIMITS).await;
+    let generation = activator.activate(fetched(&path).await, grants(config), LIMITS).await;
     (engine, generation)
 }
 
@@ -139,9 +145,9 @@ async fn what_does_not_fit_is_refused_with_the_reason() {
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let error = activator.activate(&path, grants(&[]), LIMITS).await.err().unwrap();
+        let error = activator.activate(fetched(&path).await, grants(&[]), LIMITS).await.err().unwrap();
         assert!(service::error::Chain(&error).to_string().contains(words), "{name}: {error}");
     }
-    let absent = activator.activate(&folder.path().join("absent.wasm"), grants(&[]), LIMITS).await.err().unwrap();
-    assert!(matches!(absent, ActivateError::Read { .. }));
+    let absent = Reference::File(folder.path().join("absent.wasm"));
+    assert!(matches!(Sources::default().fetch(&absent).await, Err(FetchError::Read { .. })));
 }

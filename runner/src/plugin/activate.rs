@@ -1,100 +1,97 @@
 //! From bytes to a generation: each step can refuse, and a refusal leaves what serves now in place.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use wasmtime::component::{Component, Linker};
 use wasmtime_wasi::p2::bindings::CommandPre;
 
+use super::cache::Cache;
 use super::contract::{self, Contract, NoCommand};
+use super::signature::{Trust, Untrusted};
+use super::source::{FetchError, Fetched};
 use super::{CallLimits, Entry, Generation, Grants, Shape};
 use crate::bindings::PluginPre;
 use crate::engine::Engine;
 use crate::host::{self, Host};
 use crate::invoke;
 
-/// Bytes of a plugin's file.
-const MAX_SIZE: u64 = 64 << 20;
-
-/// A plugin was refused.
+/// A plugin was refused. In each, `plugin` is what it is called: a file, or a version of the registry.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ActivateError {
-    /// The file cannot be read.
-    #[error("failed to read plugin `{}`; the path is relative to the configuration file", path.display())]
-    Read {
-        /// The plugin's file.
-        path: PathBuf,
+    /// There are no bytes to judge.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// What is deployed is not what the configuration names.
+    #[error(
+        "what is deployed is `{plugin}`, and the configuration gives the handler `plugin: {wanted}`; deploy a version of that"
+    )]
+    Another {
+        plugin: Arc<str>,
+        /// The name in the configuration.
+        wanted: String,
+    },
+    /// Nobody who is trusted signed it.
+    #[error("plugin `{plugin}` is not trusted")]
+    Untrusted {
+        plugin: Arc<str>,
         /// Why.
         #[source]
-        source: std::io::Error,
-    },
-    /// The file is too large.
-    #[error("plugin `{}` has {size} bytes, more than the {} MiB that a plugin may have", path.display(), MAX_SIZE >> 20)]
-    TooLarge {
-        /// The plugin's file.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
+        source: Untrusted,
     },
     /// The file is machine code.
-    #[error("plugin `{}` is precompiled machine code, which is never run; give the .wasm component", .0.display())]
-    Precompiled(PathBuf),
+    #[error("plugin `{0}` is precompiled machine code, which is never run; give the .wasm component")]
+    Precompiled(Arc<str>),
     /// The file is a core module that is no command.
-    #[error("plugin `{}` is a core wasm module that is no command", path.display())]
+    #[error("plugin `{plugin}` is a core wasm module that is no command")]
     CoreModule {
-        /// The plugin's file.
-        path: PathBuf,
+        plugin: Arc<str>,
         /// What it lacks.
         #[source]
         source: NoCommand,
     },
     /// The file is not a component that compiles.
-    #[error("plugin `{}` is not a valid wasm component", path.display())]
+    #[error("plugin `{plugin}` is not a valid wasm component")]
     Compile {
-        /// The plugin's file.
-        path: PathBuf,
+        plugin: Arc<str>,
         /// Why.
         #[source]
         source: wasmtime::Error,
     },
     /// The component fits neither contract, by the names of what it imports and exports.
-    #[error("plugin `{}` does not fit the world `roomwire:plugin/plugin@0.1.0`: {}", path.display(), differences.join("; "))]
+    #[error("plugin `{plugin}` does not fit the world `roomwire:plugin/plugin@0.1.0`: {}", differences.join("; "))]
     Names {
-        /// The plugin's file.
-        path: PathBuf,
+        plugin: Arc<str>,
         /// What is missing or too much, in words.
         differences: Vec<String>,
     },
     /// The component does not fit the world, by the types of what it imports and exports.
-    #[error("plugin `{}` does not fit the world `roomwire:plugin/plugin@0.1.0`", path.display())]
+    #[error("plugin `{plugin}` does not fit the world `roomwire:plugin/plugin@0.1.0`")]
     World {
-        /// The plugin's file.
-        path: PathBuf,
+        plugin: Arc<str>,
         /// What is missing or differs.
         #[source]
         source: wasmtime::Error,
     },
     /// A command's config cannot be its environment.
-    #[error("plugin `{}` is a command, whose environment cannot have a variable named {key:?}; rename the key in `config`", path.display())]
+    #[error(
+        "plugin `{plugin}` is a command, whose environment cannot have a variable named {key:?}; rename the key in `config`"
+    )]
     Environment {
-        /// The plugin's file.
-        path: PathBuf,
+        plugin: Arc<str>,
         /// The key of the handler's `config`.
         key: String,
     },
     /// The plugin's own `check` said no, or broke.
-    #[error("plugin `{}` refused its configuration: {reason}", path.display())]
+    #[error("plugin `{plugin}` refused its configuration: {reason}")]
     Check {
-        /// The plugin's file.
-        path: PathBuf,
+        plugin: Arc<str>,
         /// In the plugin's words.
         reason: String,
     },
     /// The compiler broke.
-    #[error("failed to compile plugin `{}`: the compiler stopped", .0.display())]
-    Stopped(PathBuf),
+    #[error("failed to compile plugin `{0}`: the compiler stopped")]
+    Stopped(Arc<str>),
 }
 
 /// A plugin's file, ready to be granted something.
@@ -113,89 +110,121 @@ pub(crate) struct Activator {
     engine: Engine,
     linker: Arc<Linker<Host>>,
     one: Arc<Mutex<()>>,
+    trust: Arc<Trust>,
+    cache: Option<Arc<Cache>>,
 }
 
 impl Activator {
+    /// One that trusts everybody and compiles everything.
     pub(crate) fn new(engine: Engine) -> wasmtime::Result<Self> {
         let linker = Arc::new(host::linker(&engine.wasm)?);
-        Ok(Self { engine, linker, one: Arc::default() })
+        Ok(Self { engine, linker, one: Arc::default(), trust: Arc::default(), cache: None })
     }
 
-    /// Reads, judges, compiles, links and checks a plugin.
+    /// With those who may sign plugins, and with what was compiled before.
+    pub(crate) fn with(self, trust: Trust, cache: Option<Cache>) -> Self {
+        Self { trust: trust.into(), cache: cache.map(Arc::new), ..self }
+    }
+
+    /// Judges, compiles, links and checks a plugin.
     pub(crate) async fn activate(
         &self,
-        path: &Path,
+        fetched: Fetched,
         grants: Arc<Grants>,
         limits: CallLimits,
     ) -> Result<Generation, ActivateError> {
-        let generation = self.prepare(path, grants, limits).await?;
-        invoke::check(&self.engine, &generation)
-            .await
-            .map_err(|reason| ActivateError::Check { path: path.to_owned(), reason })?;
+        let plugin = fetched.label.clone();
+        let generation = self.prepare(fetched, grants, limits).await?;
+        invoke::check(&self.engine, &generation).await.map_err(|reason| ActivateError::Check { plugin, reason })?;
         Ok(generation)
     }
 
     /// All but the check: nothing of the plugin has run yet.
     pub(crate) async fn prepare(
         &self,
-        path: &Path,
+        fetched: Fetched,
         grants: Arc<Grants>,
         limits: CallLimits,
     ) -> Result<Generation, ActivateError> {
-        let Compiled { entry, digest, .. } = self.load(path).await?;
+        let plugin = fetched.label.clone();
+        let Compiled { entry, digest, .. } = self.load(fetched).await?;
         if let (Entry::Command(_), Some(key)) = (&entry, grants.config.keys().find(|key| !is_variable(key))) {
-            return Err(ActivateError::Environment { path: path.to_owned(), key: key.clone() });
+            return Err(ActivateError::Environment { plugin, key: key.clone() });
         }
         Ok(Generation { entry, digest, grants, limits })
     }
 
-    /// Reads, judges, compiles and links a plugin.
-    pub(crate) async fn load(&self, path: &Path) -> Result<Compiled, ActivateError> {
-        let bytes = read(path).await?;
-        let _one = self.one.lock().await;
-        let (this, path) = (self.clone(), path.to_owned());
-        let stopped = path.clone();
-        tokio::task::spawn_blocking(move || this.compile(&path, &bytes))
-            .await
-            .map_err(|_| ActivateError::Stopped(stopped))?
+    /// Judges, compiles and links a plugin.
+    pub(crate) async fn load(&self, fetched: Fetched) -> Result<Compiled, ActivateError> {
+        let Fetched { label, bytes, digest, signature } = fetched;
+        let size = bytes.len();
+        let wasm = self.aside(&label, move |this, label| this.judge(label, &bytes, signature.as_deref())).await?;
+        let known = wasm.clone();
+        let cached = self.aside(&label, move |this, _| Ok(this.cached(&known))).await?;
+        let component = if let Some(component) = cached {
+            component
+        } else {
+            let _one = self.one.lock().await;
+            self.aside(&label, move |this, label| this.compile(label, &wasm)).await?
+        };
+        let linking = move |this: &Self, label: &Arc<str>| {
+            let shape = Shape::of(&component, &this.engine.wasm);
+            let entry = this.link(label, &component, &shape)?;
+            Ok(Compiled { entry, shape, digest, size })
+        };
+        self.aside(&label, linking).await
     }
 
-    fn compile(&self, path: &Path, bytes: &[u8]) -> Result<Compiled, ActivateError> {
+    /// Off the threads that serve; what panics is a refusal.
+    async fn aside<T: Send + 'static>(
+        &self,
+        plugin: &Arc<str>,
+        work: impl FnOnce(&Self, &Arc<str>) -> Result<T, ActivateError> + Send + 'static,
+    ) -> Result<T, ActivateError> {
+        let (this, label) = (self.clone(), plugin.clone());
+        let done = tokio::task::spawn_blocking(move || work(&this, &label)).await;
+        done.unwrap_or_else(|_| Err(ActivateError::Stopped(plugin.clone())))
+    }
+
+    fn cached(&self, wasm: &[u8]) -> Option<Component> {
+        self.cache.as_ref()?.get(&self.engine.wasm, wasm)
+    }
+
+    /// What can be said before anything is compiled; the component that is to be.
+    fn judge(&self, plugin: &Arc<str>, bytes: &[u8], signature: Option<&str>) -> Result<Arc<[u8]>, ActivateError> {
+        let plugin = || plugin.clone();
+        self.trust.judge(bytes, signature).map_err(|source| ActivateError::Untrusted { plugin: plugin(), source })?;
         if wasmtime::Engine::detect_precompiled(bytes).is_some() {
-            return Err(ActivateError::Precompiled(path.to_owned()));
+            return Err(ActivateError::Precompiled(plugin()));
         }
         let wrapped =
-            contract::component(bytes).map_err(|source| ActivateError::CoreModule { path: path.to_owned(), source })?;
-        let component = Component::new(&self.engine.wasm, &wrapped)
-            .map_err(|source| ActivateError::Compile { path: path.to_owned(), source })?;
-        let shape = Shape::of(&component, &self.engine.wasm);
-        let entry = self.link(path, &component, &shape)?;
-        Ok(Compiled { entry, shape, digest: hex::encode(Sha256::digest(bytes)).into(), size: bytes.len() })
+            contract::component(bytes).map_err(|source| ActivateError::CoreModule { plugin: plugin(), source })?;
+        Ok(wrapped.into_owned().into())
     }
 
-    fn link(&self, path: &Path, component: &Component, shape: &Shape) -> Result<Entry, ActivateError> {
+    fn compile(&self, plugin: &Arc<str>, wasm: &[u8]) -> Result<Component, ActivateError> {
+        let component = Component::new(&self.engine.wasm, wasm)
+            .map_err(|source| ActivateError::Compile { plugin: plugin.clone(), source })?;
+        if let Some(cache) = &self.cache {
+            cache.put(wasm, &component);
+        }
+        Ok(component)
+    }
+
+    fn link(&self, plugin: &Arc<str>, component: &Component, shape: &Shape) -> Result<Entry, ActivateError> {
         let differences = shape.differences();
         let (Some(contract), []) = (shape.contract(), differences.as_slice()) else {
-            return Err(ActivateError::Names { path: path.to_owned(), differences });
+            return Err(ActivateError::Names { plugin: plugin.clone(), differences });
         };
         let linked = self.linker.instantiate_pre(component).and_then(|linked| match contract {
             Contract::Component => PluginPre::new(linked).map(Entry::Component),
             Contract::Command => CommandPre::new(linked).map(Entry::Command),
         });
-        linked.map_err(|source| ActivateError::World { path: path.to_owned(), source })
+        linked.map_err(|source| ActivateError::World { plugin: plugin.clone(), source })
     }
 }
 
 /// Whether a key can be the name of an environment variable, in which a program finds the value of the key.
 fn is_variable(key: &str) -> bool {
     !key.is_empty() && !key.contains(['=', '\0'])
-}
-
-async fn read(path: &Path) -> Result<Vec<u8>, ActivateError> {
-    let read = |source| ActivateError::Read { path: path.to_owned(), source };
-    let size = tokio::fs::metadata(path).await.map_err(read)?.len();
-    if size > MAX_SIZE {
-        return Err(ActivateError::TooLarge { path: path.to_owned(), size });
-    }
-    tokio::fs::read(path).await.map_err(read)
 }

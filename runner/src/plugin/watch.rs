@@ -1,4 +1,4 @@
-//! Plugin files that change on disk: a good one is swapped in, a bad one is refused and the old one serves on.
+//! A plugin's file as it changes on disk.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,10 +7,9 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
-use super::activate::{ActivateError, Activator};
-use super::{CallLimits, Generation, Grants};
+use super::MAX_SIZE;
+use super::signature::signature_file;
 
 /// A file that is being written is left alone until nothing happened to it for so long.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -19,57 +18,74 @@ const SETTLE: Duration = Duration::from_millis(150);
 const LOOK: Duration = Duration::from_secs(10);
 
 /// One handler's plugin file.
-pub(crate) struct Watched {
+pub(crate) struct WatchedFile {
     path: PathBuf,
-    grants: Arc<Grants>,
-    limits: CallLimits,
     changed: Arc<Notify>,
-    /// Digest of the file that was judged last, good or bad.
+    /// A new signature makes another file of it.
+    signed: bool,
+    /// What was judged last, good or bad.
     judged: Option<String>,
     _watcher: Option<RecommendedWatcher>,
 }
 
-impl Watched {
-    pub(crate) fn new(path: PathBuf, grants: Arc<Grants>, limits: CallLimits) -> Self {
+impl WatchedFile {
+    pub(crate) fn new(path: PathBuf, signed: bool) -> Self {
         let changed = Arc::new(Notify::new());
         let watcher = watch_folder(&path, changed.clone());
         if let Err(error) = &watcher {
             tracing::warn!(path = %path.display(), %error, "cannot watch the plugin's folder; looking every {LOOK:?}");
         }
-        Self { path, grants, limits, changed, judged: None, _watcher: watcher.ok() }
+        Self { path, changed, signed, judged: None, _watcher: watcher.ok() }
     }
 
-    /// Judges the file as it is now.
-    pub(crate) async fn activate(&mut self, activator: &Activator) -> Result<Generation, ActivateError> {
-        self.judged = digest(&self.path).await;
-        activator.activate(&self.path, self.grants.clone(), self.limits).await
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Waits until the file is another one than the last that was judged. False at shutdown.
-    pub(crate) async fn changed(&self, shutdown: &CancellationToken) -> bool {
+    /// The file as it is now is about to be judged.
+    pub(crate) async fn judge(&mut self) {
+        self.judged = self.mark().await;
+    }
+
+    /// Waits until the file is another one than the last that was judged.
+    pub(crate) async fn changed(&self) {
         loop {
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(LOOK) => {}
-                () = shutdown.cancelled() => return false,
             }
             while tokio::time::timeout(SETTLE, self.changed.notified()).await.is_ok() {}
             // A file that is gone for the moment is not a new version.
-            if let Some(digest) = digest(&self.path).await
-                && Some(&digest) != self.judged.as_ref()
+            if let Some(mark) = self.mark().await
+                && Some(&mark) != self.judged.as_ref()
             {
-                return true;
+                return;
             }
         }
+    }
+
+    /// What tells it from another.
+    async fn mark(&self) -> Option<String> {
+        let size = tokio::fs::metadata(&self.path).await.ok()?.len();
+        if size > MAX_SIZE {
+            return Some(format!("{size} bytes"));
+        }
+        let mut hash = Sha256::new();
+        hash.update(tokio::fs::read(&self.path).await.ok()?);
+        if self.signed {
+            hash.update(tokio::fs::read(signature_file(&self.path)).await.unwrap_or_default());
+        }
+        Some(hex::encode(hash.finalize()))
     }
 }
 
 /// Files are often replaced by a rename, which only their folder sees.
 fn watch_folder(path: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    let name = path.file_name().map(ToOwned::to_owned);
+    let names = [path.to_owned(), signature_file(path)].map(|path| path.file_name().map(ToOwned::to_owned));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let named = |path: &PathBuf| names.iter().any(|name| path.file_name() == name.as_deref());
         let of_file = match &event {
-            Ok(event) => !event.kind.is_access() && event.paths.iter().any(|path| path.file_name() == name.as_deref()),
+            Ok(event) => !event.kind.is_access() && event.paths.iter().any(named),
             Err(_) => true,
         };
         if of_file {
@@ -82,9 +98,4 @@ fn watch_folder(path: &Path, changed: Arc<Notify>) -> notify::Result<Recommended
     };
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
-}
-
-async fn digest(path: &Path) -> Option<String> {
-    let bytes = tokio::fs::read(path).await.ok()?;
-    Some(hex::encode(Sha256::digest(&bytes)))
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use service::config::{Config, ConfigError, Problem};
+use service::config::{Config, ConfigError, PluginSource, Problem};
 use service::exit;
 
 use crate::args::Globals;
@@ -44,9 +44,11 @@ pub(super) fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<ExitCode> 
 fn check(config: &Config) -> Vec<Problem> {
     let mut problems = runner::Config::new(config, config.state.url.clone()).err().unwrap_or_default();
     for handler in &config.handlers {
-        if !handler.plugin.is_file() {
-            let message =
-                format!("the plugin of handler `{}` is not there: {}", handler.name, handler.plugin.display());
+        // What is in the registry is another machine's to say.
+        if let PluginSource::File(path) = &handler.plugin
+            && !path.is_file()
+        {
+            let message = format!("the plugin of handler `{}` is not there: {}", handler.name, path.display());
             let hint = "build it, or correct the path; it is taken from the folder of this file".to_owned();
             problems.push(config.problem_at(handler.plugin_place, message, Some(hint)));
         }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use runner::workbench::{Bench, Workbench};
 use serde_json::json;
-use service::config::{Config, parse};
+use service::config::{Config, PluginSource, parse};
 
 use crate::args::Globals;
 use crate::failure::Usage;
@@ -57,7 +57,7 @@ impl HandlingFlags {
         let name = handling.name.clone();
         if let Some(handler) = handling.config.handlers.iter_mut().find(|it| it.name.as_str() == name) {
             if let (Some(_), Some(file)) = (&self.handler, &self.file) {
-                handler.plugin.clone_from(file);
+                handler.plugin = PluginSource::File(file.clone());
             }
             handler.config.extend(self.settings.iter().cloned());
         }

@@ -12,7 +12,6 @@ mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::{GIB, MIB};
@@ -21,6 +20,7 @@ use event::HandlerName;
 pub use allow::{Allow, ApiPattern, BucketConfig, Host, HostPattern, KeyScope, Network, Origin};
 pub use breaker::Breaker;
 pub use pattern::{DEAD_LETTER, Pattern};
+pub use plugin::{DigestError, DigestPrefix, PluginSource, SHORTEST_DIGEST};
 pub use rate::Rate;
 pub use retry::Retry;
 pub use send::{OnUnknown, SendRules};
@@ -65,8 +65,8 @@ pub struct HandlerConfig {
     pub name: HandlerName,
     /// The name that it had before, whose progress it takes over.
     pub renamed_from: Option<HandlerName>,
-    /// The plugin's file.
-    pub plugin: PathBuf,
+    /// Where its plugin comes from.
+    pub plugin: PluginSource,
     /// Where `plugin` stands in the file.
     pub plugin_place: Place,
     /// The types of events that it takes.

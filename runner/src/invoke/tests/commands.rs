@@ -7,7 +7,7 @@ async fn command(guest: &str, config: &[(&str, &str)]) -> (Engine, Result<Genera
     let engine = Engine::new().unwrap();
     let path = testkit::fixtures::path(&format!("guests/{guest}.wasm"));
     let activator = Activator::new(engine.clone()).unwrap();
-    let generation = activator.activate(&path, grants(config), LIMITS).await;
+    let generation = activator.activate(fetched(&path).await, grants(config), LIMITS).await;
     (engine, generation)
 }
 

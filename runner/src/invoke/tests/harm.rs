@@ -53,8 +53,10 @@ async fn no_more_is_taken_from_a_guest_at_once_than_the_host_will_hold() {
     let activator = Activator::new(engine.clone()).unwrap();
     let path = testkit::fixtures::plugin("behave").unwrap();
     let limits = CallLimits { memory: 128 << 20, timeout: Duration::from_secs(20) };
-    let generation =
-        activator.activate(&path, grants(&[("default", "permanent-large:20000000")]), limits).await.unwrap();
+    let generation = activator
+        .activate(fetched(&path).await, grants(&[("default", "permanent-large:20000000")]), limits)
+        .await
+        .unwrap();
     let report = handle(&engine, &generation, event("r"), Lease::default(), None).await.report;
     assert_eq!(&*report.outcome, "host_limit", "{:?}", report.error);
     assert!(report.error.as_deref().is_some_and(|error| error.contains("16 MiB to the host")), "{:?}", report.error);
@@ -66,10 +68,10 @@ async fn a_start_function_that_loops_and_a_table_that_grows_end_as_theirs() {
     let activator = Activator::new(engine.clone()).unwrap();
     let limits = CallLimits { timeout: Duration::from_millis(200), ..LIMITS };
     let path = testkit::fixtures::plugin("start-loops").unwrap();
-    let error = activator.activate(&path, grants(&[]), limits).await.err().unwrap().to_string();
+    let error = activator.activate(fetched(&path).await, grants(&[]), limits).await.err().unwrap().to_string();
     assert!(error.contains("`check` ended as timeout: still computing"), "{error}");
     let path = testkit::fixtures::path("guests/table-growth.wasm");
-    let generation = activator.activate(&path, grants(&[]), limits).await.unwrap();
+    let generation = activator.activate(fetched(&path).await, grants(&[]), limits).await.unwrap();
     let report = handle(&engine, &generation, event("r"), Lease::default(), None).await.report;
     assert_eq!(&*report.outcome, "out_of_memory", "{:?}", report.error);
 }

@@ -30,7 +30,7 @@ impl Rig {
         let grants = Grants { config, publish: vec!["test.>".to_owned()], max_message: 1 << 20, ..grants };
         let activator = Activator::new(engine.clone()).unwrap();
         let limits = CallLimits { timeout, ..LIMITS };
-        let generation = activator.activate(&path, Arc::new(grants), limits).await.unwrap();
+        let generation = activator.activate(fetched(&path).await, Arc::new(grants), limits).await.unwrap();
         Self { engine, generation: Arc::new(generation) }
     }
 

@@ -114,7 +114,7 @@ async fn in_a_process_of_its_own() {
 /// A plugin of which nothing has run yet.
 async fn prepared(path: &Path, timeout: Duration, rig: &Rig) -> Arc<Generation> {
     let activator = Activator::new(rig.engine.clone()).unwrap();
-    Arc::new(activator.prepare(path, grants(&[]), CallLimits { timeout, ..LIMITS }).await.unwrap())
+    Arc::new(activator.prepare(fetched(path).await, grants(&[]), CallLimits { timeout, ..LIMITS }).await.unwrap())
 }
 
 fn with_timeout(generation: &Generation, timeout: Duration) -> Arc<Generation> {
@@ -149,7 +149,7 @@ async fn refused(rig: &Rig, size: usize) {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         for _ in 0..size.max(1) {
-            assert!(activator.activate(&path, grants(&[]), LIMITS).await.is_err(), "{name}");
+            assert!(activator.activate(fetched(&path).await, grants(&[]), LIMITS).await.is_err(), "{name}");
         }
     }
 }
@@ -157,7 +157,8 @@ async fn refused(rig: &Rig, size: usize) {
 /// Well-behaved events at a steady pace, all of which must be done.
 async fn neighbour(engine: Engine, over: CancellationToken, done: Arc<AtomicUsize>) {
     let path = testkit::fixtures::plugin("behave").unwrap();
-    let generation = Activator::new(engine.clone()).unwrap().activate(&path, grants(&[]), LIMITS).await.unwrap();
+    let generation =
+        Activator::new(engine.clone()).unwrap().activate(fetched(&path).await, grants(&[]), LIMITS).await.unwrap();
     let mut pace = tokio::time::interval(PACE);
     while !over.is_cancelled() {
         pace.tick().await;

@@ -7,7 +7,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         refused("nats:\n  url: nats://127.0.0.1\nhandlrs:\n  - name: x\n"),
         "conf/roomwire.yaml:3:1: unknown key `handlrs`\n  did you mean `handlers`? the configuration may hold `livekit`, \
-         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `secrets`, `privacy`, `handlers`"
+         `nats`, `streams`, `receiver`, `runner`, `state`, `admin`, `secrets`, `privacy`, `plugins`, `handlers`"
     );
     assert_eq!(
         refused("receiver:\n  limits: { conections: 1 }\n"),
@@ -178,16 +178,13 @@ fn a_handler_without_what_it_needs_says_what_is_missing() {
 }
 
 #[test]
-fn a_registry_name_or_a_pinned_plugin_is_refused_until_there_are_registries() {
+fn keys_that_sign_plugins_are_a_list_that_is_not_empty() {
     assert_eq!(
-        refused(&handler("").replace("./meter.wasm", "meter")),
-        "conf/roomwire.yaml:3:13: `plugin` is the registry name `meter`, and registries are not supported yet\n  name a \
-         file, such as `./meter.wasm`"
+        refused("plugins: { trusted_keys: [] }\n"),
+        "conf/roomwire.yaml:1:26: `trusted_keys` is an empty list\n  name the public keys that may sign plugins, or remove \
+         `trusted_keys`, so that none need be signed"
     );
-    assert_eq!(
-        refused(&handler("").replace("./meter.wasm", "\"./meter.wasm@sha256:00\"")),
-        "conf/roomwire.yaml:3:13: `plugin` is pinned to a digest, which is not supported yet\n  remove `@sha256:…`"
-    );
+    assert!(refused("plugins: { trusted_key: x }\n").contains("did you mean `trusted_keys`?"));
 }
 
 #[test]
@@ -232,7 +229,7 @@ fn a_file_that_is_not_yaml_is_refused_where_it_stops_being_yaml() {
         (
             "- a\n",
             "1:1: the configuration is a list, not a map\n  it may hold `livekit`, `nats`, `streams`, `receiver`, \
-             `runner`, `state`, `admin`, `secrets`, `privacy`, `handlers`",
+             `runner`, `state`, `admin`, `secrets`, `privacy`, `plugins`, `handlers`",
         ),
     ] {
         assert_eq!(refused(text), format!("conf/roomwire.yaml:{words}"));

@@ -56,6 +56,7 @@ handlers:
     config: { plan: pro, price: 1.10, code: 0755, eu: true, note: "yes", word: yes }
     allow: { publish: [usage.>, "billing.*.done"], http: "https://api.example.com" }
     send: { sign: APIdef, timeout: 3s, on_unknown: hold }
+plugins: { trusted_keys: [RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3] }
 "#;
 
 #[test]
@@ -90,6 +91,7 @@ fn every_key_of_every_section_is_read() {
     let quarantine = config.receiver.quarantine.clone().unwrap();
     assert_eq!((quarantine.max_bytes, quarantine.rate.get()), (1 << 30, 50));
     assert_eq!(config.privacy.drop, ["turnPassword", "metadata"]);
+    assert!(config.plugins.trusted_keys[0].text.starts_with("RWQf6"));
     assert_eq!(config.runner.drain, Duration::from_mins(1));
     assert_eq!(config.state.url, "sqlite:/var/lib/roomwire/state.db");
     assert_eq!(config.admin.listen.port(), 9001);
@@ -101,7 +103,7 @@ fn every_key_of_a_handler_is_read() {
     let config = read(EVERY_KEY);
     let [handler] = config.handlers.as_slice() else { panic!("one handler") };
     assert_eq!(handler.name.as_str(), "usage-meter");
-    assert_eq!(handler.plugin, Path::new("conf/plugins/meter.wasm"));
+    assert_eq!(handler.plugin, PluginSource::File("conf/plugins/meter.wasm".into()));
     assert!(handler.takes("participant_left") && handler.takes("room_finished") && !handler.takes("room_started"));
     assert!(handler.takes_dead_letters());
     let when = handler.when.clone().unwrap();

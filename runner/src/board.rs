@@ -1,0 +1,115 @@
+//! How the plugins of all handlers stand on this runner, and who tells the others of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use service::error::Chain;
+use service::nats::{Connection, State as ConnectionState};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::registry::{HandlerReport, Registry, RegistryError, Report, Runners};
+
+/// How often a runner reports, if nothing changes: a third of the time after which a report is forgotten.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Changes that come close together are one report.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The wait after a report that was in vain, at most.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// How long a stopping runner tries to take its report back.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What there is to report.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Board {
+    handlers: Arc<Mutex<BTreeMap<String, HandlerReport>>>,
+    changed: Arc<Notify>,
+}
+
+impl Board {
+    /// What is said of a handler from now on.
+    pub(crate) fn set(&self, handler: &str, report: HandlerReport) {
+        self.with(|handlers| handlers.insert(handler.to_owned(), report));
+        self.changed.notify_one();
+    }
+
+    /// The handler is no longer here.
+    pub(crate) fn remove(&self, handler: &str) {
+        self.with(|handlers| handlers.remove(handler));
+        self.changed.notify_one();
+    }
+
+    /// What is said of a handler.
+    pub(crate) fn of(&self, handler: &str) -> Option<HandlerReport> {
+        self.with(|handlers| handlers.get(handler).cloned())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, HandlerReport>) -> T) -> T {
+        act(&mut self.handlers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Reports what is on the board. There is one in a process.
+pub(crate) struct Reporter {
+    pub(crate) board: Board,
+    pub(crate) registry: Registry,
+    pub(crate) connection: Connection,
+    pub(crate) runner: String,
+}
+
+impl Reporter {
+    /// Reports until `end`, and then takes the report back.
+    pub(crate) async fn run(self, end: CancellationToken) {
+        let (mut bucket, mut troubled) = (None, false);
+        let mut state = self.connection.state.clone();
+        while !end.is_cancelled() {
+            let told = self.report(&mut bucket).await;
+            match &told {
+                Err(error) if !std::mem::replace(&mut troubled, true) => {
+                    let error = Chain(error).to_string();
+                    tracing::warn!(error, "failed to report how the plugins stand; trying again");
+                }
+                Ok(()) if std::mem::take(&mut troubled) => tracing::info!("the plugins' standing is reported again"),
+                _ => {}
+            }
+            tokio::time::sleep(PAUSE).await;
+            let lost = async {
+                // The guard of what was seen must not be held over the waits below.
+                drop(state.wait_for(|state| *state != ConnectionState::Connected).await);
+            };
+            tokio::select! {
+                () = self.board.changed.notified() => {}
+                () = tokio::time::sleep(if told.is_ok() { BEAT } else { RETRY }) => {}
+                // The server may have forgotten what was said to it.
+                () = lost, if told.is_ok() => {
+                    if !self.connection.connected().await {
+                        return;
+                    }
+                }
+                () = end.cancelled() => {}
+            }
+        }
+        if let Some(runners) = bucket {
+            let _ = tokio::time::timeout(FAREWELL, runners.remove(&self.runner)).await;
+        }
+    }
+
+    async fn report(&self, bucket: &mut Option<Runners>) -> Result<(), RegistryError> {
+        let runners = match bucket.take() {
+            Some(runners) => runners,
+            None => self.registry.runners().await?,
+        };
+        let report = Report {
+            runner: self.runner.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            handlers: self.board.with(|handlers| handlers.clone()),
+        };
+        runners.put(&report).await?;
+        *bucket = Some(runners);
+        Ok(())
+    }
+}

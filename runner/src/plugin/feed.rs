@@ -1,0 +1,355 @@
+//! One handler's plugin as it changes, wherever it comes from: a good version is handed over, a bad one is refused, and both
+//! are reported.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::PluginName;
+use service::config::{DigestPrefix, PluginSource};
+use service::error::Chain;
+use tokio::sync::watch;
+
+use super::activate::{ActivateError, Activator};
+use super::follow::{Backoff, Known, Supply};
+use super::kept::Last;
+use super::source::{FetchError, Reference};
+use super::watch::WatchedFile;
+use super::{CallLimits, Generation, Grants};
+use crate::board::Board;
+use crate::invoke::unix_ms;
+use crate::registry::{HandlerReport, RegistryError, Revision, State};
+
+/// How long a start waits for the registry before it takes what was deployed last.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Deploys before the wanted one that are tried, where that is refused and nothing serves.
+const EARLIER: usize = 3;
+
+/// What came of the newest version.
+pub(crate) enum Activation {
+    /// It may serve.
+    Taken(Generation),
+    /// It serves already.
+    Unchanged,
+    /// There is none yet.
+    Nothing,
+    /// It may not serve, or is not to be had; a passing refusal is tried again.
+    Refused {
+        /// In words.
+        error: String,
+        /// Nobody answered: nothing is known of the version itself.
+        unreachable: bool,
+    },
+}
+
+enum Source {
+    File(WatchedFile),
+    Deployed(PluginName, watch::Receiver<Known>),
+    Pinned(PluginName, DigestPrefix),
+}
+
+/// A version that is to serve.
+struct Wanted {
+    reference: Reference,
+    revision: Option<Revision>,
+    /// The registry could not be asked; this is what was deployed last.
+    from_memory: Option<String>,
+}
+
+/// A handler's plugin.
+pub(crate) struct Feed {
+    handler: String,
+    plugin: String,
+    source: Source,
+    grants: Arc<Grants>,
+    limits: CallLimits,
+    supply: Supply,
+    board: Board,
+    serving: Option<Arc<str>>,
+    /// What is said when the version at hand serves.
+    taken: Option<HandlerReport>,
+    backoff: Backoff,
+    /// When it is tried again without anybody deploying.
+    retry: Option<Duration>,
+}
+
+impl Feed {
+    pub(crate) fn new(
+        (handler, source): (&str, &PluginSource),
+        (grants, limits): (Arc<Grants>, CallLimits),
+        supply: Supply,
+        board: Board,
+        signed: bool,
+    ) -> Self {
+        let plugin = source.to_string();
+        let source = match source {
+            PluginSource::File(path) => Source::File(WatchedFile::new(path.clone(), signed)),
+            PluginSource::Deployed(name) => Source::Deployed(name.clone(), supply.deployments.of(handler)),
+            PluginSource::Pinned(name, digest) => Source::Pinned(name.clone(), digest.clone()),
+        };
+        let (handler, backoff) = (handler.to_owned(), Backoff::default());
+        Self {
+            handler,
+            plugin,
+            source,
+            grants,
+            limits,
+            supply,
+            board,
+            serving: None,
+            taken: None,
+            backoff,
+            retry: None,
+        }
+    }
+
+    /// Judges the newest version.
+    pub(crate) async fn activate(&mut self, activator: &Activator) -> Activation {
+        self.retry = None;
+        let wanted = match self.wanted().await {
+            Ok(Some(wanted)) => wanted,
+            Ok(None) => {
+                self.say(State::Waiting, None, None);
+                return Activation::Nothing;
+            }
+            Err(error) => return self.refused(None, &error),
+        };
+        if let (Reference::Version(_, digest), Some(serving)) = (&wanted.reference, &self.serving)
+            && **serving == **digest
+        {
+            self.note(&wanted, digest);
+            self.backoff = Backoff::default();
+            self.say(State::Serving, Some(&wanted), None);
+            return Activation::Unchanged;
+        }
+        match self.judge(activator, &wanted).await {
+            Ok(generation) => {
+                self.backoff = Backoff::default();
+                if wanted.from_memory.is_some() {
+                    self.retry = Some(self.backoff.next());
+                }
+                self.take(&wanted, generation, State::Serving, wanted.from_memory.clone())
+            }
+            Err(error) => {
+                if self.serving.is_none()
+                    && let Some((earlier, generation)) = self.earlier(activator, &wanted).await
+                {
+                    let error = Chain(&error).to_string();
+                    tracing::error!(
+                        handler = self.handler, error, serving = %earlier.reference,
+                        "plugin refused; the one that was deployed before it serves"
+                    );
+                    return self.take_earlier(&wanted, generation, error);
+                }
+                self.refused(Some(&wanted), &error)
+            }
+        }
+    }
+
+    /// The version that was handed over last serves now.
+    pub(crate) fn serves(&mut self) {
+        if let Some(report) = self.taken.take() {
+            self.board.set(&self.handler, HandlerReport { at_ms: unix_ms(), ..report });
+        }
+    }
+
+    /// Waits until there may be another version, or the last one may be had after all.
+    pub(crate) async fn changed(&mut self) {
+        let retry = self.retry;
+        let again = async {
+            match retry {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        let news = async {
+            match &mut self.source {
+                Source::File(file) => file.changed().await,
+                Source::Deployed(_, known) => {
+                    if known.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                Source::Pinned(..) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = again => {}
+            () = news => {}
+        }
+    }
+
+    /// What is to serve now, if anything is.
+    async fn wanted(&mut self) -> Result<Option<Wanted>, ActivateError> {
+        let of = |reference| Wanted { reference, revision: None, from_memory: None };
+        match &mut self.source {
+            Source::File(file) => {
+                file.judge().await;
+                Ok(Some(of(Reference::File(file.path().to_owned()))))
+            }
+            Source::Pinned(name, digest) => {
+                let (name, digest) = (name.clone(), digest.clone());
+                if let Some(whole) = digest.whole() {
+                    return Ok(Some(of(Reference::Version(name, whole.to_owned()))));
+                }
+                match find(&self.supply, &name, &digest).await {
+                    Ok(digest) => Ok(Some(of(Reference::Version(name, digest)))),
+                    Err(error) => {
+                        let fits = |last: &Last| last.plugin == name.as_str() && digest.matches(&last.digest);
+                        self.remembered(error, fits)
+                    }
+                }
+            }
+            Source::Deployed(name, known) => {
+                let asked = known.wait_for(|known| *known != Known::Unasked);
+                let _ = tokio::time::timeout(ANSWER, asked).await;
+                let (known, name) = (known.borrow_and_update().clone(), name.clone());
+                match known {
+                    Known::Nothing => Ok(None),
+                    Known::Wanted(revision) if revision.deploy.plugin != name => {
+                        let plugin: Arc<str> = revision.deploy.reference().into();
+                        Err(ActivateError::Another { plugin, wanted: name.to_string() })
+                    }
+                    Known::Wanted(revision) => {
+                        let reference = Reference::Version(name, revision.deploy.digest.clone());
+                        Ok(Some(Wanted { reference, revision: Some(revision), from_memory: None }))
+                    }
+                    Known::Unasked => {
+                        self.remembered(RegistryError::lost("no answer yet"), |last| last.plugin == name.as_str())
+                    }
+                    Known::Unreachable(text) => {
+                        self.remembered(RegistryError::lost(text), |last| last.plugin == name.as_str())
+                    }
+                }
+            }
+        }
+    }
+
+    /// While the registry says nothing: what served last, unless something serves.
+    fn remembered(&self, error: RegistryError, fits: impl Fn(&Last) -> bool) -> Result<Option<Wanted>, ActivateError> {
+        let kept = self.supply.sources.kept.as_ref().filter(|_| self.serving.is_none() && error.is_unreachable());
+        let Some(last) = kept.and_then(|kept| kept.last(&self.handler)).filter(fits) else {
+            return Err(FetchError::Registry(error).into());
+        };
+        let error = Chain(&error).to_string();
+        tracing::warn!(handler = self.handler, error, digest = last.digest, "taking what was deployed last");
+        let name = last.plugin.parse().map_err(|_| FetchError::NoRegistry(last.plugin.clone()))?;
+        let reference = Reference::Version(name, last.digest);
+        Ok(Some(Wanted { reference, revision: last.revision, from_memory: Some(error) }))
+    }
+
+    async fn judge(&self, activator: &Activator, wanted: &Wanted) -> Result<Generation, ActivateError> {
+        match self.judge_once(activator, wanted).await {
+            // It may have been signed after it was kept.
+            Err(ActivateError::Untrusted { plugin, source }) => {
+                let (Reference::Version(_, digest), Some(kept)) = (&wanted.reference, &self.supply.sources.kept) else {
+                    return Err(ActivateError::Untrusted { plugin, source });
+                };
+                kept.forget(digest);
+                self.judge_once(activator, wanted).await
+            }
+            judged => judged,
+        }
+    }
+
+    async fn judge_once(&self, activator: &Activator, wanted: &Wanted) -> Result<Generation, ActivateError> {
+        self.say(State::Fetching, Some(wanted), None);
+        let fetched = self.supply.sources.fetch(&wanted.reference).await?;
+        self.say(State::Compiling, Some(wanted), None);
+        activator.activate(fetched, self.grants.clone(), self.limits).await
+    }
+
+    /// What was deployed before a version that is refused, if any of it may serve.
+    async fn earlier(&self, activator: &Activator, refused: &Wanted) -> Option<(Wanted, Generation)> {
+        let Source::Deployed(name, _) = &self.source else { return None };
+        let mut candidates: Vec<(String, Option<Revision>)> = match self.supply.deployments.earlier(&self.handler).await
+        {
+            Ok(earlier) => earlier.into_iter().map(|it| (it.deploy.digest.clone(), Some(it))).take(EARLIER).collect(),
+            Err(_) => Vec::new(),
+        };
+        let last = self.supply.sources.kept.as_ref().and_then(|kept| kept.last(&self.handler));
+        candidates.extend(last.filter(|last| last.plugin == name.as_str()).map(|last| (last.digest, last.revision)));
+        for (digest, revision) in candidates {
+            let reference = Reference::Version(name.clone(), digest);
+            if reference == refused.reference {
+                continue;
+            }
+            let wanted = Wanted { reference, revision, from_memory: None };
+            if let Ok(generation) = self.judge(activator, &wanted).await {
+                return Some((wanted, generation));
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, wanted: &Wanted, generation: Generation, state: State, error: Option<String>) -> Activation {
+        self.serving = Some(generation.digest.clone());
+        self.note(wanted, &generation.digest);
+        self.taken = Some(self.report(state, Some(wanted), error));
+        Activation::Taken(generation)
+    }
+
+    /// An earlier one serves, and the report is still of the one that was refused.
+    fn take_earlier(&mut self, refused: &Wanted, generation: Generation, error: String) -> Activation {
+        self.serving = Some(generation.digest.clone());
+        self.taken = Some(self.report(State::Refused, Some(refused), Some(error)));
+        Activation::Taken(generation)
+    }
+
+    fn refused(&mut self, wanted: Option<&Wanted>, error: &ActivateError) -> Activation {
+        let (passing, unreachable) = match error {
+            ActivateError::Fetch(error) => {
+                let unreachable = matches!(error, FetchError::Registry(error) if error.is_unreachable());
+                (error.is_passing(), unreachable)
+            }
+            _ => (false, false),
+        };
+        self.retry = passing.then(|| self.backoff.next());
+        let text = Chain(error).to_string();
+        let state = if unreachable { State::Fetching } else { State::Refused };
+        self.say(state, wanted, Some(text.clone()));
+        Activation::Refused { error: text, unreachable }
+    }
+
+    /// So that a start without the registry has something to take.
+    fn note(&self, wanted: &Wanted, digest: &str) {
+        if let (Reference::Version(name, _), Some(kept)) = (&wanted.reference, &self.supply.sources.kept) {
+            let plugin = name.to_string();
+            kept.note(&self.handler, &Last { plugin, digest: digest.to_owned(), revision: wanted.revision.clone() });
+        }
+    }
+
+    fn say(&self, state: State, wanted: Option<&Wanted>, error: Option<String>) {
+        self.board.set(&self.handler, self.report(state, wanted, error));
+    }
+
+    fn report(&self, state: State, wanted: Option<&Wanted>, error: Option<String>) -> HandlerReport {
+        let digest = wanted.and_then(|wanted| match &wanted.reference {
+            Reference::File(_) => None,
+            Reference::Version(_, digest) => Some(digest.clone()),
+        });
+        HandlerReport {
+            plugin: self.plugin.clone(),
+            deployable: matches!(self.source, Source::Deployed(..)),
+            state,
+            serving: self.serving.as_deref().map(str::to_owned),
+            wanted: digest,
+            revision: wanted.and_then(|wanted| wanted.revision.as_ref()).map(|revision| revision.number),
+            error,
+            at_ms: unix_ms(),
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.board.remove(&self.handler);
+    }
+}
+
+async fn find(supply: &Supply, name: &PluginName, digest: &DigestPrefix) -> Result<String, RegistryError> {
+    let Some(registry) = &supply.sources.registry else {
+        return Err(RegistryError::NotFound(format!("{name}@sha256:{digest}")));
+    };
+    Ok(registry.versions().await?.find(name, Some(digest)).await?.digest)
+}

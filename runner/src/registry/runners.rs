@@ -1,0 +1,135 @@
+//! What runners report: which version of its plugin serves each handler, and why not the wanted one.
+
+use std::collections::BTreeMap;
+
+use async_nats::jetstream::kv;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{RegistryError, within};
+
+/// How far a runner is with the wanted version of a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing was deployed yet; events wait in the stream.
+    Waiting,
+    /// It is being fetched, perhaps for a while.
+    Fetching,
+    /// It is judged, compiled and checked.
+    Compiling,
+    /// It serves.
+    Serving,
+    /// It was refused. What served before serves on.
+    Refused,
+}
+
+impl State {
+    /// In one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Fetching => "fetching",
+            Self::Compiling => "compiling",
+            Self::Serving => "serving",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How a handler's plugin stands on one runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandlerReport {
+    /// As the configuration has it: a path, a name, or a name with a digest.
+    pub plugin: String,
+    /// Its version is whatever is deployed: no file, and not pinned.
+    pub deployable: bool,
+    /// How far the runner is.
+    pub state: State,
+    /// SHA-256 of the version that serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<String>,
+    /// SHA-256 of the version that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// The deploy that wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Since when this is so, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
+
+/// What one runner says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Name of this start of the runner.
+    pub runner: String,
+    /// Its version.
+    pub version: String,
+    /// Its handlers, by name.
+    pub handlers: BTreeMap<String, HandlerReport>,
+}
+
+/// The bucket of reports.
+#[derive(Debug, Clone)]
+pub struct Runners {
+    keys: kv::Store,
+}
+
+impl Runners {
+    pub(super) fn new(keys: kv::Store) -> Self {
+        Self { keys }
+    }
+
+    /// Replaces what a runner said before.
+    pub(crate) async fn put(&self, report: &Report) -> Result<(), RegistryError> {
+        const DOING: &str = "report";
+        let value = serde_json::to_vec(report).map_err(|error| RegistryError::unreachable(DOING, error))?;
+        within(DOING, self.keys.put(key(&report.runner), value.into())).await.map(drop)
+    }
+
+    /// The runner is gone.
+    pub(crate) async fn remove(&self, runner: &str) -> Result<(), RegistryError> {
+        within("take a report back", self.keys.purge(key(runner))).await
+    }
+
+    /// What the runners say that are alive, or were a few seconds ago; by name.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn all(&self) -> Result<Vec<Report>, RegistryError> {
+        let reading = async {
+            let mut keys = self.keys.keys().await?;
+            let mut names = Vec::new();
+            while let Some(name) = keys.next().await {
+                names.push(name?);
+            }
+            let mut reports = Vec::new();
+            for name in names {
+                // It may have gone meanwhile.
+                let Some(value) = self.keys.get(name).await? else { continue };
+                match serde_json::from_slice::<Report>(&value) {
+                    Ok(report) => reports.push(report),
+                    Err(error) => {
+                        tracing::warn!(%error, "a runner's report is not understood; has it another version?");
+                    }
+                }
+            }
+            reports.sort_by(|one, other| one.runner.cmp(&other.runner));
+            Ok::<_, async_nats::Error>(reports)
+        };
+        within("read the reports", reading).await
+    }
+}
+
+/// Names of runners have characters that keys cannot have.
+fn key(runner: &str) -> String {
+    let mut key = hex::encode(Sha256::digest(runner.as_bytes()));
+    key.truncate(32);
+    key
+}
