@@ -1,7 +1,7 @@
 //! The configuration that NATS has for the whole fleet.
 //!
 //! A runner takes the newest one that it can: where the newest is refused at the start, the one before it, as if it had
-//! been running all the time. `nats`, `streams`, `state`, `admin` and `runner` are each process's own.
+//! been running all the time. Sections without handlers, secrets and keys are each process's own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,6 +72,9 @@ impl Reconfigure {
                     }
                     if said.borrow().applied.is_some() {
                         ready.ready();
+                    } else {
+                        // Nothing serves: what is missing may be there the next time.
+                        judged = 0;
                     }
                 }
                 Err(error) => {
@@ -155,6 +158,8 @@ impl Reconfigure {
             runner: local.runner.clone(),
             receiver: local.receiver.clone(),
             privacy: local.privacy.clone(),
+            // Whose plugins may run is not for those to say who may push.
+            plugins: local.plugins.clone(),
             ..pushed
         })
     }

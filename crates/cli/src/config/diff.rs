@@ -64,6 +64,7 @@ pub(super) fn of_fleet(text: &str, file: &Config) -> anyhow::Result<Config> {
         runner: file.runner,
         receiver: file.receiver,
         privacy: file.privacy,
+        plugins: file.plugins,
         ..fleets
     })
 }

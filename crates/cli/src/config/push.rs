@@ -79,7 +79,7 @@ fn compare(format: Format, flags: &Flags, file: &Config, before: Option<&Revisio
         None => Config { handlers: Vec::new(), ..new.clone() },
     };
     diff::show(format, &runner::diff(&old, &new), &new)?;
-    let own = ["nats", "streams", "state", "admin", "runner", "receiver", "privacy"];
+    let own = ["nats", "streams", "state", "admin", "runner", "receiver", "privacy", "plugins"];
     for section in own.into_iter().filter(|section| file.stated.contains(*section)) {
         let words = format!("`{section}` is each process's own: runners do not take it from here");
         say(format, &json!({"note": words}), &format!("note: {words}"))?;
