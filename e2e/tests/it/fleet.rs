@@ -1,5 +1,6 @@
 //! Several runners on one PostgreSQL: they share the shards, and take over from each other.
 
+mod deploys;
 mod handover;
 mod keys;
 mod spread;
