@@ -124,7 +124,7 @@ impl<E: Clone, R: Clone> Handler<E, R> {
             self.shards.values_mut().for_each(|owned| {
                 owned.flush(&mut self.core);
             });
-            self.release(|_| true);
+            let _ = self.release(|_| true);
             return;
         }
         for owned in self.shards.values_mut().filter(|owned| !owned.is_leaving()) {
@@ -132,7 +132,11 @@ impl<E: Clone, R: Clone> Handler<E, R> {
         }
         self.judge_breaker();
         self.settle();
-        self.release(Owned::is_leaving);
+        if self.release(Owned::is_leaving) {
+            // What failed there says nothing of what is left.
+            self.judge_breaker();
+            self.settle();
+        }
     }
 
     /// Commits and starts until neither changes anything.
@@ -223,9 +227,10 @@ impl<E: Clone, R: Clone> Handler<E, R> {
         relieved
     }
 
-    /// Gives back those of the shards that are to be released and are quiet.
-    fn release(&mut self, is_to_be: impl Fn(&Owned<E, R>) -> bool) {
+    /// Gives back those of the shards that are to be released and are quiet. Answers whether there were any.
+    fn release(&mut self, is_to_be: impl Fn(&Owned<E, R>) -> bool) -> bool {
         let Self { core, shards, .. } = self;
+        let before = shards.len();
         shards.retain(|&shard, owned| {
             let released = is_to_be(owned) && owned.is_quiet();
             if released {
@@ -235,6 +240,7 @@ impl<E: Clone, R: Clone> Handler<E, R> {
             !released
         });
         core.shards = shards.len();
+        shards.len() < before
     }
 
     fn has_slot(&self) -> bool {

@@ -11,6 +11,7 @@ mod site;
 mod traffic;
 mod truth;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -133,6 +134,12 @@ fn handlers() -> Result<Vec<Value>> {
             behaviours("loose", "ok", &[(Mood::Retry, "retry-until:3")]),
             json!({ "order": "none", "on": ["track_published", "participant_left"], "retry": quick }),
         )?,
+        handler(
+            "counter",
+            "behave",
+            behaviours("counter", "keys:usage add n 1", &[]),
+            json!({ "allow": { "publish": ["out.>"], "keyvalue": ["usage"] } }),
+        )?,
     ])
 }
 
@@ -150,7 +157,9 @@ fn expected() -> Vec<Handled> {
         letters: Vec::new(),
         feed: Vec::new(),
         unsent: 0,
+        counters: None,
     };
     let loose = Handled { ordered: false, takes: vec!["track_published", "participant_left"], ..handled("loose") };
-    vec![handled("busy"), Handled { moody: true, ..handled("moody") }, handled("patient"), loose]
+    let counter = Handled { counters: Some(HashMap::new()), ..handled("counter") };
+    vec![handled("busy"), Handled { moody: true, ..handled("moody") }, handled("patient"), loose, counter]
 }

@@ -302,6 +302,10 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             !take
         });
         taken.extend(self.pending.extract_if(.., |row| later(row)));
+        if !taken.is_empty() {
+            // The stored events behind them may have been dropped to wait for an attempt that is taken back.
+            lane.due = 0;
+        }
         // The earliest row of an event has the attempts to go back to.
         for row in taken.into_iter().rev() {
             if let Some(item) = lane.find(row.seq) {

@@ -9,6 +9,7 @@ mod gate;
 mod oracle;
 mod plan;
 mod process;
+mod reset;
 mod settle;
 mod shrink;
 mod starts;

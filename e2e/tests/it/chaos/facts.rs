@@ -58,6 +58,11 @@ pub(super) enum State {
     Dead,
 }
 
+/// The name of a room, which is the ordering key of its events.
+pub(super) fn room_name(number: usize) -> String {
+    format!("room-{number}")
+}
+
 /// An event that was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
@@ -134,6 +139,8 @@ pub(super) struct Handled {
     pub(super) feed: Vec<String>,
     /// Messages that wait in the outbox.
     pub(super) unsent: u64,
+    /// What it has counted in the key-value store, room by room; none where it does not count.
+    pub(super) counters: Option<HashMap<String, u64>>,
 }
 
 impl Handled {
@@ -154,9 +161,6 @@ pub(super) struct Slept {
 }
 
 /// Everything.
-///
-/// Counters that handlers keep in the key-value store belong here too, by handler and room, once there is one; the judge
-/// then holds them against the events of the room that are done.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// By id.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::facts::{Facts, Handled, State};
+use super::facts::{Facts, Handled, State, room_name};
 
 /// So many complaints of one kind are told in full.
 const TOLD: usize = 5;
@@ -56,6 +56,7 @@ pub(super) fn judge(facts: &Facts) -> Complaints {
         books(&places, handled, &mut complaints);
         effects(facts, &places, handled, &mut complaints);
         attempts(facts, &places, handled, &mut complaints);
+        counters(facts, handled, &mut complaints);
     }
     slept(facts, &mut complaints);
     complaints
@@ -244,6 +245,24 @@ fn attempts(facts: &Facts, places: &Places<'_>, handled: &Handled, complaints: &
                 let what = format!("{}: room {room}: {other} at {after} after {one} at {before}", handled.name);
                 complaints.add("tried in another order", what);
             }
+        }
+    }
+}
+
+/// What a handler has counted in each room is what it has done there.
+fn counters(facts: &Facts, handled: &Handled, complaints: &mut Complaints) {
+    let Some(counters) = &handled.counters else { return };
+    let mut due: HashMap<String, u64> = HashMap::new();
+    for row in handled.ledger.iter().filter(|row| row.state == State::Done) {
+        if let Some(sent) = facts.sent.get(&row.id) {
+            *due.entry(room_name(sent.room)).or_default() += 1;
+        }
+    }
+    let rooms: HashSet<&String> = due.keys().chain(counters.keys()).collect();
+    for room in rooms {
+        let (done, counted) = (due.get(room).copied(), counters.get(room).copied());
+        if done != counted {
+            complaints.add("counted wrong", format!("{}: {room}: {counted:?} of {done:?}", handled.name));
         }
     }
 }

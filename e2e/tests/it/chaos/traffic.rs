@@ -14,7 +14,7 @@ use testkit::webhook::{KEY, SECRET};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::facts::{Mood, Sent};
+use super::facts::{Mood, Sent, room_name};
 
 /// The types of the events, in turn.
 pub(super) const KINDS: [&str; 4] = ["participant_joined", "track_published", "track_unpublished", "participant_left"];
@@ -106,7 +106,7 @@ impl Room {
         for kind in KINDS.into_iter().cycle().take(self.events) {
             self.gate.acquire().await.context("the traffic ended")?.forget();
             let mood = self.mood();
-            let body = generate::event(kind, &Names::new(&format!("room-{}", self.number), mood.name()));
+            let body = generate::event(kind, &Names::new(&room_name(self.number), mood.name()));
             let id = livekit::body::inspect(body.as_bytes()).context("not an event")?.id.to_string();
             self.log(|log, room| {
                 log.sent.insert(id.clone(), Sent { room, kind, mood, accepted: false, refused: None });

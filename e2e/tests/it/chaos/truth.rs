@@ -75,6 +75,15 @@ pub(super) async fn read(site: &Site, facts: &mut Facts) -> Result<()> {
     })
     .await?;
     rows(site, "outbox", &mut by_name, |handled, _| handled.unsent += 1).await?;
+    rows(site, "keyvalue", &mut by_name, |handled, row| {
+        if let Some(counters) = &mut handled.counters {
+            // The ordering key stands behind the name of its project.
+            let space = text(row, "space");
+            let room = space.split_once('/').map_or(space.as_str(), |(_, key)| key).to_owned();
+            counters.insert(room, text(row, "value").parse().unwrap_or(u64::MAX));
+        }
+    })
+    .await?;
     for handled in by_name.into_values() {
         for row in handled.ledger.iter_mut().filter(|row| row.state == State::Dead) {
             row.cause = causes.remove(&(handled.name.clone(), row.id.clone()));
@@ -95,6 +104,7 @@ async fn rows(
         "dead" => "t.event_id, t.cause",
         "attempts" => "t.event_id, t.started_at, t.attempt",
         "outbox" => "t.id",
+        "keyvalue" => "t.space, convert_from(t.value, 'UTF8') as value",
         _ => bail!("no table {table}"),
     };
     let query = format!("select h.name, {columns} from {table} as t join handlers as h on h.id = t.handler_id");

@@ -212,6 +212,20 @@ fn a_lost_shard_takes_its_failing_keys_and_its_probe_along() {
 }
 
 #[test]
+fn a_shard_that_is_given_back_takes_its_failing_keys_along_at_once() {
+    let mut desk = Desk::new(breaker(1));
+    desk.feed(Input::Claimed(Claimed { shard: 1, ..fresh(0) }));
+    desk.deliver([event(1, "a")]);
+    desk.finish(1, RETRY);
+    desk.commit_all();
+    desk.deliver_to(1, [event(2, "b")]);
+    assert_eq!(desk.handler.gate().breaker, BreakerState::Open);
+    desk.feed(Input::GiveBack { shard: 0 });
+    assert_eq!((desk.released.as_slice(), desk.handler.gate().breaker), ([0].as_slice(), BreakerState::Closed));
+    assert_eq!(desk.take_started(), [2]);
+}
+
+#[test]
 fn time_with_it_open_does_not_count_against_the_time_for_retries() {
     let retry = Retry { for_ms: 20_000, initial_ms: 1_000, max_ms: 1_000, ..rules().retry };
     let mut desk = Desk::new(Rules { retry, ..breaker(1) });

@@ -197,3 +197,22 @@ fn a_lane_is_due_by_what_the_store_has_though_a_later_commit_ends_it() {
     assert_eq!(rows(&commit), [(1, "failed")], "sent again");
     assert_eq!(commit.lanes, [super::desk::waiting("a", 1_000_500)], "1 is stored until the next commit");
 }
+
+#[test]
+fn what_is_behind_an_attempt_that_was_taken_back_does_not_wait_for_its_time() {
+    let mut desk = Desk::unclaimed(Rules { bounds: Bounds { park_after_ms: 0, ..Bounds::default() }, ..rules() });
+    desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 3, 0, false)], ..fresh(3) }));
+    desk.load(vec![stored(1), stored(2), stored(3)]);
+    desk.finish(1, Outcome::Done);
+    // 2 waits in the store for its next attempt, and so does 3 behind it.
+    desk.finish(2, wish(60_000));
+    // But 1 was in vain, and then so was that attempt.
+    desk.reply(refused(1, ConflictKind::Changed));
+    desk.finish(1, Outcome::Done);
+    desk.finish(2, Outcome::Done);
+    desk.reply(CommitReply::Done);
+    let commit = desk.reply(CommitReply::Done);
+    assert_eq!((rows(&commit), commit.lanes), (vec![(2, "done")], vec![]), "it is due since the claim");
+    desk.load(vec![stored(3)]);
+    assert_eq!(desk.take_started(), [3]);
+}

@@ -60,6 +60,20 @@ impl World {
             Action::Rules => self.new_rules(),
             Action::Pause => self.pause_or_resume(),
             Action::Skip => self.skip(),
+            Action::GiveBack => {
+                let shard = self.any_shard();
+                if self.process.draining || !self.process.claims.contains_key(&shard) {
+                    return Ok(());
+                }
+                self.seen.given_back += 1;
+                self.process.leaving.insert(shard);
+                self.feed(Input::GiveBack { shard })
+            }
+            Action::Reset => {
+                let shard = self.any_shard();
+                self.reset(shard);
+                Ok(())
+            }
         }
     }
 
@@ -214,7 +228,13 @@ impl World {
             Question::LookUp { events, answer, .. } => {
                 let mut known = self.store(shard).look_up(events);
                 let blind = if faults { self.plan.blind } else { 0 };
-                known.retain(|_| !self.dice.percent(blind));
+                // An answer may be older than a commit of this claim, never older than the claim.
+                let handled = |known: &lanes::Known| {
+                    let asked = events.iter().find(|(seq, _)| *seq == known.asked).unwrap();
+                    self.truth.known.iter().any(|known| known.handled && known.identity == asked.1)
+                };
+                let dice = &mut self.dice;
+                known.retain(|known| handled(known) || !dice.percent(blind));
                 *answer = Some(known);
             }
             Question::Load { key, from, limit, answer, .. } => {
@@ -319,9 +339,8 @@ impl World {
         }
         let invocation = self.dice.pick(&running);
         let run = self.process.running[&invocation].clone();
-        let of = self.truth.at(run.shard, run.seq).unwrap();
-        let known = &self.truth.known[of];
-        let was_dead = known.seqs.iter().any(|seq| self.stores[usize::from(run.shard)].was_dead.contains(seq));
+        let known = &self.truth.known[run.of];
+        let was_dead = self.stores[usize::from(run.shard)].was_dead.contains(&run.of);
         if known.killer && !was_dead {
             self.say(|| format!("* {} of shard {} kills", run.seq, run.shard));
             return self.crash();

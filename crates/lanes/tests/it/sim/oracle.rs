@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lanes::{Cause, Change, Millis, OnDead, Order, Origin, Outcome, Progress, Rules, Seq, Settled, Shard, Verdict};
+use lanes::{Cause, Change, Millis, OnDead, Order, Origin, Outcome, Progress, Rules, Settled, Shard, Verdict};
 
 use super::store::{ShardStore, SimCommit, SimRow, State, report_of};
 use super::truth::{Event, Truth};
@@ -50,7 +50,7 @@ fn judge_row(store: &ShardStore, truth: &Truth, rules: &Rules, shard: Shard, row
     let ends = !matches!(row.change, Change::Failed { .. });
     if ends && row.origin == Origin::Stream {
         hold!(store.state_of(&row.identity).is_none(), "twice: {seq} was in the ledger already");
-        hold!(known.seqs.first() == Some(&seq), "duplicate: copy {seq} was taken for the first of {:?}", known.seqs);
+        hold!(known.first() == Some(seq), "duplicate: copy {seq} was taken for the first of {known:?}");
     }
     hold!(known.verdict != Verdict::NotSubscribed, "{seq} is not subscribed to and has a row");
     if matches!(row.change, Change::Settled { state: Settled::Filtered, .. }) {
@@ -91,18 +91,19 @@ fn judge_lane_order(store: &ShardStore, truth: &Truth, rules: &Rules, shard: Sha
         return Ok(());
     }
     let known = &truth.known[row.event.of];
-    if known.seqs.first() != Some(&row.seq) {
+    let place = row.seq.cast_signed();
+    if known.place() != Some(place) {
         return Ok(());
     }
-    let earlier = truth.known.iter().filter(|other| {
+    let earlier = truth.known.iter().enumerate().filter(|(_, other)| {
         other.shard == shard
             && other.key == known.key
             && other.verdict == Verdict::Take
-            && other.seqs.first().is_some_and(|&seq| seq < row.seq)
+            && other.place().is_some_and(|other| other < place)
     });
-    for other in earlier {
-        let seq = other.seqs[0];
-        let excused = rules.on_dead == OnDead::Continue && store.was_dead.contains(&seq);
+    for (of, other) in earlier {
+        let seq = &other.identity.id;
+        let excused = rules.on_dead == OnDead::Continue && store.was_dead.contains(&of);
         if excused {
             continue;
         }
@@ -113,7 +114,7 @@ fn judge_lane_order(store: &ShardStore, truth: &Truth, rules: &Rules, shard: Sha
             _ => false,
         };
         hold!(ended, "order: {:?} of {} while {seq} of its lane is {state:?}", row.change, row.seq);
-        if let (Some(&first), Some(report)) = (store.settled_by.get(&seq), report_of(row)) {
+        if let (Some(&first), Some(report)) = (store.settled_by.get(&of), report_of(row)) {
             let (end, _) = truth.execs[first].end.unwrap();
             let start = truth.execs[report.exec].start;
             hold!(end < start, "order: {} began at {start}, before {seq} ended at {end}", row.seq);
@@ -146,6 +147,7 @@ fn judge_progress(store: &ShardStore, truth: &Truth, shard: Shard, before: &Prog
         let row = store.ledger.get(&known.identity);
         let explained = known.verdict == Verdict::NotSubscribed
             || row.is_some_and(|row| row.seq == seq)
+            || known.handled
             || known.seqs.first().is_some_and(|&first| first < seq);
         hold!(explained, "lost: {seq} was settled without a row");
     }
@@ -169,11 +171,13 @@ fn judge_books(store: &ShardStore, truth: &Truth, shard: Shard) -> Judged {
         };
         *states.entry(name).or_default() += 1;
     }
+    *states.entry("filtered").or_default() += store.carried.0;
+    *states.entry("duplicate").or_default() += store.carried.1;
     let progress = &store.progress;
     for seq in (progress.books.base + 1..=truth.last(shard)).filter(|&seq| progress.covers(seq)) {
         let name = match truth.at(shard, seq).map(|of| &truth.known[of]) {
             Some(known) if known.verdict != Verdict::NotSubscribed => {
-                if known.seqs.first() == Some(&seq) {
+                if known.first() == Some(seq) {
                     continue;
                 } else {
                     "duplicate"
@@ -198,7 +202,7 @@ fn judge_books(store: &ShardStore, truth: &Truth, shard: Shard) -> Judged {
     }
     let sum: u64 = claimed.iter().map(|(_, count)| count).sum();
     hold!(
-        books.base + sum == progress.floor + progress.above(),
+        books.base + sum == progress.floor + progress.above() + store.carried.2,
         "books: {books:?} do not sum up to floor {} and ranges {:?}",
         progress.floor,
         progress.ranges
@@ -211,7 +215,8 @@ fn judge_lanes(store: &ShardStore, due_by: Millis) -> Judged {
         hold!(store.lanes.contains_key(key), "lane {key} has parked events and is not in the store");
     }
     for (key, due) in &store.lanes {
-        let first = store.parked.range((key.clone(), 0)..=(key.clone(), Seq::MAX)).next().map(|(_, event)| event);
+        let first =
+            store.parked.range((key.clone(), i64::MIN)..=(key.clone(), i64::MAX)).next().map(|(_, event)| event);
         match (due, first) {
             (Some(_), None) => return Err(format!("lane {key} has nothing and is still in the store")),
             (Some(due), Some(first)) if *due > first.attempts.next_at.max(due_by) => {

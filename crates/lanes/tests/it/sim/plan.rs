@@ -28,10 +28,14 @@ pub(crate) enum Sabotage {
     QuietTooSoon,
     /// Pauses are not told to the next process.
     ForgetsPauses,
+    /// What waits or is dead keeps the numbers that it had in a stream that is gone.
+    KeepsNumbers,
+    /// Progress goes on where it was in a stream that is gone.
+    KeepsFloor,
 }
 
 impl Sabotage {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::NoFence,
         Self::NotAtomic,
         Self::NoLedger,
@@ -41,6 +45,8 @@ impl Sabotage {
         Self::HidesLosses,
         Self::QuietTooSoon,
         Self::ForgetsPauses,
+        Self::KeepsNumbers,
+        Self::KeepsFloor,
     ];
 }
 
@@ -62,9 +68,11 @@ pub(crate) enum Action {
     Rules,
     Pause,
     Skip,
+    GiveBack,
+    Reset,
 }
 
-pub(crate) const ACTIONS: [Action; 15] = [
+pub(crate) const ACTIONS: [Action; 17] = [
     Action::Publish,
     Action::Deliver,
     Action::Look,
@@ -80,6 +88,8 @@ pub(crate) const ACTIONS: [Action; 15] = [
     Action::Rules,
     Action::Pause,
     Action::Skip,
+    Action::GiveBack,
+    Action::Reset,
 ];
 
 /// Weights and shares of what happens.
@@ -138,6 +148,8 @@ impl Plan {
             fault(dice, 5),            // rules
             fault(dice, 2),            // pause, or go on
             dice.pick(&[0, 0, 10]),    // skip
+            fault(dice, 3),            // give one shard back
+            fault(dice, 1),            // a stream is wiped or restored
         ];
         Self {
             rules,

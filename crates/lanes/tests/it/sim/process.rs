@@ -1,6 +1,6 @@
 //! The runner process around the machine: consumers, what is on its way to the store, what runs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use lanes::{CommitReply, Delivery, Handler, Identity, Seq, Shard, StoredEvent};
@@ -58,6 +58,8 @@ pub(crate) struct Process {
     pub(crate) skips: Vec<(Shard, Seq, super::store::DeadRow)>,
     pub(crate) gate: Gate,
     pub(crate) draining: bool,
+    /// Shards that are to be given back.
+    pub(crate) leaving: BTreeSet<Shard>,
 }
 
 impl Process {
@@ -73,6 +75,7 @@ impl Process {
             skips: Vec::new(),
             gate: Gate::default(),
             draining: false,
+            leaving: BTreeSet::new(),
         }
     }
 
@@ -80,6 +83,7 @@ impl Process {
     pub(crate) fn lose(&mut self, shard: Shard) {
         self.claims.remove(&shard);
         self.consumers.remove(&shard);
+        self.leaving.remove(&shard);
         for run in self.running.values_mut().filter(|run| run.shard == shard) {
             run.orphan = true;
         }

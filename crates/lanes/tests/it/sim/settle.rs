@@ -166,6 +166,7 @@ impl World {
                     == (0, 0, 0, 0, 0),
                 "memory remains in use: {gauges:?}"
             );
+            hold!(world.process.leaving.is_empty(), "stuck: {:?} are not given back", world.process.leaving);
             lanes += gauges.lanes;
             held_lanes += gauges.held_lanes;
             Ok(())
@@ -189,6 +190,10 @@ impl World {
         hold!(holds || store.lanes.is_empty(), "a lane remains in the store: {:?}", store.lanes);
         for known in self.truth.known.iter().filter(|known| known.shard == shard) {
             let state = store.state_of(&known.identity);
+            // What a stream took along before it was handled is gone.
+            if known.seqs.is_empty() && state.is_none() {
+                continue;
+            }
             let fits = match known.verdict {
                 Verdict::Take => state.is_some() && state != Some(State::Filtered),
                 Verdict::Filtered => state == Some(State::Filtered),

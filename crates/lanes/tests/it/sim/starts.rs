@@ -15,6 +15,8 @@ pub(crate) struct Running {
     pub(crate) shard: Shard,
     pub(crate) key: Arc<str>,
     pub(crate) seq: Seq,
+    /// Which identity.
+    pub(crate) of: usize,
     pub(crate) exec: usize,
     pub(crate) alone: bool,
     /// Its claim is over: nobody waits for it.
@@ -25,6 +27,8 @@ pub(crate) struct Running {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claim {
     pub(crate) epoch: u64,
+    /// The stream that it found.
+    pub(crate) life: usize,
     /// Sequences that ran in this claim.
     pub(crate) began: BTreeSet<Seq>,
     /// Attempts in the commits that were sent.
@@ -63,7 +67,7 @@ pub(crate) fn judge_start(
                 hold!(!suspect, "suspect {seq} does not run alone");
             }
             // Where the host failed, or a copy ran, there is nothing to record: the next mark takes the lone one away.
-            let lone = store.lone.filter(|&seq| current && truth.is_first(shard, seq));
+            let lone = store.lone.filter(|&seq| current && truth.counts(shard, seq));
             let unrecorded = lone.and_then(|seq| {
                 let last =
                     truth.execs.iter().rfind(|exec| (exec.shard, exec.epoch, exec.seq) == (shard, claim.epoch, seq))?;
@@ -83,7 +87,7 @@ pub(crate) fn judge_start(
         let twin = now.iter().any(|run| run.shard == shard && run.key == *key)
             || invocations[..at].iter().any(|other| other.key == *key);
         hold!(!twin, "two of lane {key} run at once");
-        if current && known.seqs.first() == Some(seq) {
+        if current && known.place() == Some(seq.cast_signed()) {
             judge_attempt(store, truth, rules, claim, invocation)?;
         }
     }
@@ -108,13 +112,13 @@ fn judge_attempt(
     hold!(*attempt > recorded, "attempt {attempt} of {seq} where {recorded} are kept");
     let handed = claim.handed.get(seq).copied().unwrap_or(0).max(recorded);
     hold!(*attempt <= handed + 1, "attempt {attempt} of {seq} where only {handed} went into a commit");
-    hold!(*redriven == store.was_dead.contains(seq), "{seq} says redriven: {redriven}");
+    hold!(*redriven == store.was_dead.contains(&event.of), "{seq} says redriven: {redriven}");
     if rules.order == Order::Room && !claim.began.contains(seq) {
         let key = &truth.known[event.of].key;
-        let late = claim
-            .redriven
-            .iter()
-            .find(|&&of| of < *seq && truth.at(event.shard, of).is_some_and(|of| truth.known[of].key == *key));
+        let late = claim.redriven.iter().find(|&&of| {
+            of.cast_signed() < seq.cast_signed()
+                && truth.at(event.shard, of).is_some_and(|of| truth.known[of].key == *key)
+        });
         hold!(late.is_none(), "{seq} begins before {late:?}, which was redriven");
     }
     Ok(())

@@ -44,20 +44,24 @@ pub(crate) struct ShardStore {
     pub(crate) clean: bool,
     pub(crate) progress: Progress,
     pub(crate) ledger: BTreeMap<Identity, LedgerRow>,
-    pub(crate) parked: BTreeMap<(Arc<str>, Seq), StoredEvent<Event>>,
+    /// By lane and place in it.
+    pub(crate) parked: BTreeMap<(Arc<str>, i64), StoredEvent<Event>>,
     /// Due; `None` where it is held.
     pub(crate) lanes: BTreeMap<Arc<str>, Option<Millis>>,
     pub(crate) attempts: BTreeMap<Seq, AttemptState>,
     pub(crate) history: BTreeMap<(Seq, u32), usize>,
     pub(crate) dead: BTreeMap<Seq, DeadRow>,
-    pub(crate) was_dead: BTreeSet<Seq>,
+    /// Identities that were dead once.
+    pub(crate) was_dead: BTreeSet<usize>,
     pub(crate) suspects: BTreeMap<Seq, Suspect>,
     pub(crate) mark: BTreeSet<Seq>,
     pub(crate) lone: Option<Seq>,
     /// By identity: the invocations whose effects were taken.
     pub(crate) effects: BTreeMap<usize, Vec<usize>>,
-    /// By sequence: the invocation that settled it.
-    pub(crate) settled_by: BTreeMap<Seq, usize>,
+    /// By identity: the invocation that settled it.
+    pub(crate) settled_by: BTreeMap<usize, usize>,
+    /// What streams that are gone have left in the books: filtered, duplicates, and all of it.
+    pub(crate) carried: (u64, u64, u64),
 }
 
 impl ShardStore {
@@ -71,8 +75,7 @@ impl ShardStore {
     }
 
     fn seq_is_open(&self, seq: Seq) -> bool {
-        let row = self.ledger.values().find(|row| row.seq == seq);
-        row.map_or(!self.progress.covers(seq), |row| row.state == State::Parked)
+        !self.progress.covers(seq) && seq < BYGONE || self.parked.values().any(|event| event.seq == seq)
     }
 
     /// The lease changes hands. Whoever had it and did not give it back is taken for dead.
@@ -100,7 +103,8 @@ impl ShardStore {
         self.take_over();
         let lanes = self.lanes.iter().map(|(key, due)| StoredLane {
             key: key.clone(),
-            events: u32::try_from(self.parked.range((key.clone(), 0)..=(key.clone(), Seq::MAX)).count()).unwrap(),
+            events: u32::try_from(self.parked.range((key.clone(), i64::MIN)..=(key.clone(), i64::MAX)).count())
+                .unwrap(),
             due: due.unwrap_or(0),
             held: due.is_none(),
         });
@@ -130,8 +134,7 @@ impl ShardStore {
     }
 
     pub(crate) fn load(&self, key: &Arc<str>, from: Seq, limit: u32) -> Vec<StoredEvent<Event>> {
-        let from = if from >= BYGONE { 0 } else { from };
-        let rows = self.parked.range((key.clone(), from)..=(key.clone(), Seq::MAX));
+        let rows = self.parked.range((key.clone(), from.cast_signed())..=(key.clone(), i64::MAX));
         rows.take(limit as usize).map(|(_, event)| event.clone()).collect()
     }
 
@@ -199,7 +202,7 @@ impl ShardStore {
     }
 
     pub(crate) fn apply_row(&mut self, row: &SimRow) {
-        let key = (row.key.clone(), row.seq);
+        let key = (row.key.clone(), row.seq.cast_signed());
         // An event that is parked without having run is as suspect as before.
         if row.origin == Origin::Dead || !matches!(row.change, Change::Parked { report: None, .. }) {
             self.suspects.remove(&row.seq);
@@ -229,7 +232,7 @@ impl ShardStore {
                 self.enter(row, state);
                 if let Some(report) = report {
                     self.effects.entry(row.event.of).or_default().push(report.exec);
-                    self.settled_by.insert(row.seq, report.exec);
+                    self.settled_by.insert(row.event.of, report.exec);
                 }
             }
             Change::Failed { attempts, .. } => match self.parked.get_mut(&key) {
@@ -257,12 +260,12 @@ impl ShardStore {
             Change::Dead { attempts, cause, report } => {
                 self.attempts.remove(&row.seq);
                 self.parked.remove(&key);
-                self.was_dead.insert(row.seq);
+                self.was_dead.insert(row.event.of);
                 self.enter(row, State::Dead(*cause));
                 let (key, identity) = (row.key.clone(), row.identity.clone());
                 self.dead.insert(row.seq, DeadRow { key, identity, made: attempts.made, event: row.event });
                 if let Some(report) = report {
-                    self.settled_by.insert(row.seq, report.exec);
+                    self.settled_by.insert(row.event.of, report.exec);
                 }
             }
         }

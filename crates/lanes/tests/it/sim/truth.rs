@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanes::{Identity, Millis, Outcome, Seq, Shard, Verdict};
+use lanes::{BYGONE, Identity, Millis, Outcome, Seq, Shard, Verdict};
 
 /// What the runner keeps with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +37,26 @@ pub(crate) struct Known {
     pub(crate) shard: Shard,
     pub(crate) key: Arc<str>,
     pub(crate) verdict: Verdict,
-    /// The sequences of its copies; the first one counts.
+    /// The sequences of its copies in the stream that is there; the first one counts.
     pub(crate) seqs: Vec<Seq>,
+    /// The ledger had it when its stream was wiped or restored: no copy counts any more.
+    pub(crate) handled: bool,
+    /// Its number, where it was parked or dead then.
+    pub(crate) number: Option<Seq>,
     /// The process dies when it runs.
     pub(crate) killer: bool,
+}
+
+impl Known {
+    /// The sequence of the copy that counts.
+    pub(crate) fn first(&self) -> Option<Seq> {
+        self.seqs.first().copied().filter(|_| !self.handled)
+    }
+
+    /// Where it stands in its lane, where it can be waited for.
+    pub(crate) fn place(&self) -> Option<i64> {
+        self.number.or(self.first()).map(u64::cast_signed)
+    }
 }
 
 /// One invocation.
@@ -65,17 +81,22 @@ pub(crate) struct Truth {
     pub(crate) streams: Vec<Vec<Option<usize>>>,
     pub(crate) known: Vec<Known>,
     pub(crate) execs: Vec<Exec>,
+    /// By shard: how often its stream was wiped or restored.
+    pub(crate) lives: Vec<usize>,
 }
 
 impl Truth {
     pub(crate) fn at(&self, shard: Shard, seq: Seq) -> Option<usize> {
+        if seq >= BYGONE {
+            return self.known.iter().position(|known| known.shard == shard && known.number == Some(seq));
+        }
         let at = usize::try_from(seq).unwrap().checked_sub(1)?;
         self.streams[usize::from(shard)].get(at).copied().flatten()
     }
 
-    /// Is it the copy that counts?
-    pub(crate) fn is_first(&self, shard: Shard, seq: Seq) -> bool {
-        self.at(shard, seq).is_some_and(|of| self.known[of].seqs.first() == Some(&seq))
+    /// Does this sequence or number stand for its event?
+    pub(crate) fn counts(&self, shard: Shard, seq: Seq) -> bool {
+        self.at(shard, seq).is_some_and(|of| self.known[of].place() == Some(seq.cast_signed()))
     }
 
     pub(crate) fn last(&self, shard: Shard) -> Seq {

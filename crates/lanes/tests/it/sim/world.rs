@@ -25,6 +25,8 @@ pub(crate) struct Seen {
     pub(crate) skipped: u64,
     pub(crate) deaths: u64,
     pub(crate) lone: u64,
+    pub(crate) given_back: u64,
+    pub(crate) resets: u64,
 }
 
 impl Seen {
@@ -38,6 +40,8 @@ impl Seen {
         self.skipped += other.skipped;
         self.deaths += other.deaths;
         self.lone += other.lone;
+        self.given_back += other.given_back;
+        self.resets += other.resets;
     }
 }
 
@@ -73,7 +77,11 @@ impl World {
         let mut process = || Process::new(Handler::new(plan.rules.clone(), dice.next()));
         let (first, others) = (process(), (1..plan.processes).map(|_| process()).collect());
         Self {
-            truth: Truth { streams: vec![vec![None; usize::try_from(plan.base).unwrap()]; shards], ..Truth::default() },
+            truth: Truth {
+                streams: vec![vec![None; usize::try_from(plan.base).unwrap()]; shards],
+                lives: vec![0; shards],
+                ..Truth::default()
+            },
             stores: vec![ShardStore::new(plan.base); shards],
             process: first,
             others,
@@ -133,6 +141,10 @@ impl World {
                 hold!(claim.epoch == epoch, "a consumer of epoch {epoch} in epoch {}", claim.epoch);
                 let last = self.process.consumers.get(&shard).map_or(0, |consumer| consumer.incarnation);
                 hold!(incarnation > last, "incarnation {incarnation} after {last}");
+                if claim.life != self.truth.lives[usize::from(shard)] {
+                    // Whoever makes a consumer looks whether the stream is still the one that it claimed.
+                    return Ok(());
+                }
                 self.process.consumers.insert(shard, Consumer { incarnation, next: start, sent: 0 });
             }
             Command::LookUp { shard, lookup, events } => {
@@ -168,10 +180,12 @@ impl World {
                 self.stops.push((from, until));
             }
             Command::Release { shard } => {
-                hold!(self.process.draining, "a release without a drain");
+                let asked = self.process.draining || self.process.leaving.contains(&shard);
+                hold!(asked, "shard {shard} is released though nobody asked for it");
                 let runs = self.process.running.values().any(|run| run.shard == shard && !run.orphan);
                 hold!(!runs, "shard {shard} is given back while something runs");
-                let claim = self.process.claims.remove(&shard);
+                let claim = self.process.claims.get(&shard).cloned();
+                self.lost(shard);
                 let store = self.store(shard);
                 if claim.is_some_and(|claim| claim.epoch == store.epoch) {
                     store.clean = true;
@@ -185,6 +199,7 @@ impl World {
 
     fn start(&mut self, shard: Shard, mark: &Mark, invocations: Vec<lanes::Invocation<Event>>) -> Judged {
         hold!(!self.process.draining, "something starts during a drain");
+        hold!(!self.process.leaving.contains(&shard), "something starts in shard {shard}, which is to be given back");
         hold!(self.paused_since.is_none(), "something starts during a pause");
         hold!(!invocations.is_empty(), "a start of nothing");
         let claim = self.process.claims.get(&shard).ok_or("a start without a claim")?.clone();
@@ -230,6 +245,7 @@ impl World {
                 shard,
                 key: invocation.key,
                 seq: invocation.seq,
+                of: invocation.event.of,
                 exec,
                 alone: matches!(mark, Mark::Alone(_)),
                 orphan: false,
@@ -245,7 +261,8 @@ impl World {
         let store = &self.stores[usize::from(shard)];
         let redriven = store.parked.values().filter(|event| event.redriven).map(|event| event.seq).collect();
         self.lost(shard);
-        self.process.claims.insert(shard, Claim { epoch: claimed.epoch, redriven, ..Claim::default() });
+        let life = self.truth.lives[usize::from(shard)];
+        self.process.claims.insert(shard, Claim { epoch: claimed.epoch, life, redriven, ..Claim::default() });
         if sabotage != Sabotage::ForgetsPauses {
             let stops = self.pauses.iter().chain(&self.stops).copied().collect();
             self.feed(Input::Stopped(stops))?;
@@ -402,6 +419,8 @@ impl World {
             key,
             verdict,
             seqs: Vec::new(),
+            handled: false,
+            number: None,
             killer,
         });
         of

@@ -1,5 +1,7 @@
 //! The judge finds each lie that is put into facts that are true.
 
+use std::collections::HashMap;
+
 use super::super::facts::{Book, Facts, Failed, Handled, Mood, Sent, Settled, Slept, State, Stored};
 use super::judge;
 
@@ -50,6 +52,7 @@ fn truth() -> Facts {
         letters: names(&["a3"]),
         feed: names(&["a3"]),
         unsent: 0,
+        counters: Some(HashMap::from([("room-0".to_owned(), 2), ("room-1".to_owned(), 2)])),
     });
     facts.handlers.push(Handled {
         name: "loose".to_owned(),
@@ -66,9 +69,14 @@ fn truth() -> Facts {
         letters: Vec::new(),
         feed: Vec::new(),
         unsent: 0,
+        counters: None,
     });
     facts.slept.push(Slept { runner: 1, taken: vec![("moody".to_owned(), 0, 2)], told: true });
     facts
+}
+
+fn counters(facts: &mut Facts, room: &str, counted: u64) {
+    facts.handlers[0].counters.get_or_insert_default().insert(room.to_owned(), counted);
 }
 
 #[test]
@@ -82,6 +90,7 @@ fn of_the_truth_there_is_nothing_to_complain() {
     moody.published.retain(|id| id != "b1");
     moody.letters.push("b1".to_owned());
     moody.feed.push("b1".to_owned());
+    counters(&mut facts, "room-1", 1);
     assert_eq!(judge(&facts).words(), "");
     // A sender that gave up does not say when its event arrives.
     let mut facts = truth();
@@ -93,7 +102,7 @@ fn of_the_truth_there_is_nothing_to_complain() {
 #[test]
 fn each_lie_is_found_and_named() {
     type Lie = fn(&mut Facts);
-    let lies: [(&str, Lie); 29] = [
+    let lies: [(&str, Lie); 31] = [
         ("accepted and not stored", |facts| {
             facts.stored.remove(5);
         }),
@@ -136,6 +145,8 @@ fn each_lie_is_found_and_named() {
         ("twice in the feed", |facts| facts.handlers[0].feed.push("a3".to_owned())),
         ("handled in another order", |facts| facts.handlers[0].published.swap(1, 2)),
         ("tried in another order", |facts| facts.handlers[0].failed[2].started_at = 15),
+        ("counted wrong", |facts| counters(facts, "room-0", 3)),
+        ("counted wrong", |facts| counters(facts, "room-9", 1)),
         ("same epoch after a sleep", |facts| facts.handlers[0].books[0].epoch = 2),
     ];
     for (rule, lie) in lies {
