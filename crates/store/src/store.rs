@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tracing::error;
 
 use crate::{
-    BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Error, Event, Fleet,
-    Hold, Marked, Member, OpenError, OutboxRow, OutboxSummary, OutcomeRow, Owner, RequestHead, RequestRow, Sending,
-    Stop, StreamIdentity, books,
+    BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Dropped, Error, Event,
+    Fleet, Hold, Marked, Member, OpenError, OutboxRow, OutboxSummary, OutcomeRow, Owner, Renamed, RequestHead,
+    RequestRow, Sending, Stop, StreamIdentity, books,
     error::{Chain, Failure},
     fields::{Ask, Fields},
     lease::Lease,
@@ -397,6 +397,29 @@ impl Store {
         let operation = "read when a handler stood still";
         let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Vec::new()) };
         self.read(operation, stops::ask(handler_id, run), stops::stop).await
+    }
+
+    /// Gives all that is stored of a handler another name, in one transaction. Nobody may run it under the old name in
+    /// this process; a runner that still does in another one can go on committing what it owns.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rename_handler(&self, from: &str, to: &str) -> Result<Renamed, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.rename_handler(from, to).await,
+            Backend::Postgres(db) => db.rename_handler(from, to).await,
+        }
+    }
+
+    /// Forgets all that is stored of a handler that is configured nowhere any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_handler(&self, name: &str) -> Result<Dropped, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.drop_handler(name).await,
+            Backend::Postgres(db) => db.drop_handler(name).await,
+        }
     }
 
     /// The books of every handler, run and shard.
