@@ -65,7 +65,7 @@ pub(crate) async fn deploy(globals: &Globals, flags: DeployFlags) -> anyhow::Res
     let current = deploys.current(flags.handler.as_str()).await?.map(|revision| revision.number);
     let deploy = Deploy::now(version.name.clone(), version.digest.clone(), registry::somebody());
     let number = deploys.put(flags.handler.as_str(), &deploy, current).await?;
-    finish(globals.output, &registry, &flags.handler, Revision { number, deploy }, &flags.waiting).await
+    finish(globals.output, &registry, &flags.handler, Revision { number, stored_ms: 0, deploy }, &flags.waiting).await
 }
 
 pub(crate) async fn rollback(globals: &Globals, flags: RollbackFlags) -> anyhow::Result<ExitCode> {
@@ -105,7 +105,7 @@ async fn finish(
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let ended = wait::wait(registry, handler, &revision, waiting.timeout).await?;
+    let ended = Box::pin(wait::wait(registry, handler, &revision, waiting.timeout)).await?;
     match format {
         Format::Json => output::json(&json!({
             "handler": handler, "plugin": reference, "revision": revision.number, "outcome": ended.outcome.word(),

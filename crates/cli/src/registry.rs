@@ -1,6 +1,5 @@
 //! What the commands on the registry share: how a plugin is named, and who somebody is.
 
-use anyhow::Context as _;
 use event::PluginName;
 use runner::registry::Registry;
 use service::config::{Config, DigestPrefix, process_env};
@@ -54,8 +53,8 @@ pub(crate) fn somebody() -> String {
 /// A name that a file may give a plugin.
 pub(crate) fn name_of(file: &std::path::Path) -> anyhow::Result<PluginName> {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let name = PluginName::try_from(stem);
-    name.map_err(|error| Usage(format!("{error}; give the plugin another name with `--name`"))).context("no name")
+    let named = PluginName::try_from(stem);
+    Ok(named.map_err(|error| Usage(format!("{error}; give the plugin another name with `--name`")))?)
 }
 
 /// As many digits of a digest as people compare.

@@ -72,8 +72,8 @@ pub const DEPLOYS_HISTORY: u8 = 64;
 /// After what time the report of a runner that says no more is forgotten.
 pub const RUNNERS_MAX_AGE: Duration = Duration::from_secs(15);
 
-/// Bytes of all plugins in the registry.
-pub const PLUGINS_MAX_BYTES: u64 = 4 << 30;
+/// Bytes of all plugins in the registry. NATS sets them aside, so accounts with little room must have them.
+pub const PLUGINS_MAX_BYTES: u64 = 1 << 30;
 
 /// A bucket of the registry, which NATS makes a stream of.
 #[derive(Debug, Clone, PartialEq, Eq)]

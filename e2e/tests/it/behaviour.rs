@@ -10,6 +10,7 @@ mod operator;
 mod order;
 mod outgoing;
 mod redrive;
+mod registry;
 mod reload;
 mod site;
 mod slack;

@@ -1,6 +1,7 @@
 //! Several runners on one PostgreSQL: they share the shards, and take over from each other.
 
 mod config;
+mod deploys;
 mod handover;
 mod keys;
 mod spread;

@@ -1,3 +1,5 @@
+//! Tables of what changes from one file to another, and what that means.
+
 use std::path::Path;
 
 use super::*;

@@ -189,8 +189,9 @@ impl Deployments {
     }
 }
 
+/// By the server's clock where the numbers do not tell; those of a bucket that was made anew are low again.
 fn is_newer(new: &Revision, old: &Revision) -> bool {
-    new.number > old.number || (new.number < old.number && new.deploy.at_ms > old.deploy.at_ms)
+    new.number > old.number || new.stored_ms > old.stored_ms
 }
 
 /// What a handler needs of the registry.
@@ -205,22 +206,24 @@ mod tests {
     use super::*;
     use crate::registry::Deploy;
 
-    fn revision(number: u64, at_ms: u64) -> Revision {
-        let deploy = Deploy { at_ms, ..Deploy::now("p".parse().unwrap(), String::new(), String::new()) };
-        Revision { number, deploy }
+    fn revision((number, stored_ms): (u64, u64)) -> Revision {
+        Revision { number, stored_ms, deploy: Deploy::now("p".parse().unwrap(), String::new(), String::new()) }
     }
 
     #[test]
     fn an_older_word_is_not_believed_unless_the_bucket_was_made_anew() {
         for (new, old, newer) in [
             ((2, 20), (1, 10), true),
+            // What a replica says that is behind.
             ((1, 10), (2, 20), false),
             ((2, 20), (2, 20), false),
+            // Another bucket.
             ((1, 90), (7, 70), true),
-            // The clocks of those who deploy may differ; the number counts.
+            ((1, 90), (1, 10), true),
+            // A new leader whose clock is behind.
             ((8, 60), (7, 70), true),
         ] {
-            assert_eq!(is_newer(&revision(new.0, new.1), &revision(old.0, old.1)), newer, "{new:?} {old:?}");
+            assert_eq!(is_newer(&revision(new), &revision(old)), newer, "{new:?} {old:?}");
         }
     }
 

@@ -70,3 +70,48 @@ impl Trust {
         if signed { Ok(()) } else { Err(Untrusted::Wrong) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use service::error::Chain;
+    use testkit::fixtures;
+
+    use super::*;
+
+    /// The key that signed the fixtures, and one that did not.
+    const KEY: &str = "RWRyd3Rlc3RzMYFYty2jPNP17OAAxXGC3Jbb+dkxU2LYtBoUquSTghkL";
+    const OTHER: &str = "RWRhbm90aGVyMR22ueZf68xzOWNW0NgjhxOIRSxUSBTrdODiCalXxMnm";
+
+    fn trust(keys: &[&str]) -> Trust {
+        Trust::new(keys.iter().map(|key| Trust::key(key).unwrap()).collect())
+    }
+
+    #[test]
+    fn a_plugin_is_trusted_if_one_of_the_keys_signed_this_very_file() {
+        let file = fixtures::path("guests/echo.wasm");
+        let (bytes, signature) = (fs::read(&file).unwrap(), fs::read_to_string(signature_file(&file)).unwrap());
+        let judge = |keys: &[&str], bytes: &[u8], signature: Option<&str>| {
+            trust(keys).judge(bytes, signature).map_err(|error| Chain(&error).to_string())
+        };
+        assert!(judge(&[KEY], &bytes, Some(&signature)).is_ok());
+        assert!(judge(&[OTHER, KEY], &bytes, Some(&signature)).is_ok());
+        assert!(judge(&[], &bytes, None).is_ok());
+        let wrong = judge(&[OTHER], &bytes, Some(&signature)).unwrap_err();
+        assert!(wrong.contains("of no key in `plugins.trusted_keys`"), "{wrong}");
+        let (last, rest) = bytes.split_last().unwrap();
+        let changed = [rest, &[last ^ 1]].concat();
+        assert!(judge(&[KEY], &changed, Some(&signature)).is_err());
+        let forged = signature.replace("file:echo.wasm", "file:other.wasm");
+        assert!(judge(&[KEY], &bytes, Some(&forged)).is_err(), "the comment is signed, too");
+        assert!(judge(&[KEY], &bytes, None).unwrap_err().contains("minisign -S -m FILE"));
+        assert!(judge(&[KEY], &bytes, Some("none")).unwrap_err().contains("is not one of minisign"));
+    }
+
+    #[test]
+    fn a_key_is_refused_if_it_is_none() {
+        let error = Trust::key("untrusted comment: minisign public key").unwrap_err();
+        assert!(error.to_string().contains("it is the second line of `minisign.pub`"), "{error}");
+    }
+}

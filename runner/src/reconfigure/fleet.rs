@@ -1,7 +1,8 @@
 //! The configuration that NATS has for the whole fleet.
 //!
 //! A runner takes the newest one that it can: where the newest is refused at the start, the one before it, as if it had
-//! been running all the time. Sections without handlers, secrets and keys are each process's own.
+//! been running all the time. `nats`, `streams`, `state`, `admin`, `runner` and `plugins` are each process's own: who may
+//! push a configuration does not choose whose signatures count.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -158,7 +159,6 @@ impl Reconfigure {
             runner: local.runner.clone(),
             receiver: local.receiver.clone(),
             privacy: local.privacy.clone(),
-            // Whose plugins may run is not for those to say who may push.
             plugins: local.plugins.clone(),
             ..pushed
         })

@@ -40,8 +40,11 @@ impl Deploy {
 /// A deploy and its place in the history of all handlers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
-    /// Grows with every deploy of any handler.
+    /// Grows with every deploy of any handler, for as long as the bucket lives.
     pub number: u64,
+    /// When the server took it, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub stored_ms: u64,
     /// What was deployed.
     pub deploy: Deploy,
 }
@@ -159,7 +162,7 @@ impl Deploys {
         let target = &earlier.first().ok_or_else(none)?.deploy;
         let deploy = Deploy { at_ms: unix_ms(), by, rollback: true, ..target.clone() };
         let number = self.put(handler, &deploy, Some(current.number)).await?;
-        Ok(Revision { number, deploy })
+        Ok(Revision { number, stored_ms: 0, deploy })
     }
 
     /// Every deploy from now on, with its handler.
@@ -180,7 +183,8 @@ pub(crate) fn revision(entry: &kv::Entry) -> Option<Revision> {
             return None;
         }
     };
-    Some(Revision { number: entry.revision, deploy })
+    let stored_ms = u64::try_from(entry.created.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    Some(Revision { number: entry.revision, stored_ms, deploy })
 }
 
 #[cfg(test)]
@@ -193,7 +197,7 @@ mod tests {
             let digest = word.trim_start_matches('<').to_owned();
             let deploy =
                 Deploy { rollback: word.starts_with('<'), ..Deploy::now("p".parse().unwrap(), digest, String::new()) };
-            Revision { number: number as u64 + 1, deploy }
+            Revision { number: number as u64 + 1, stored_ms: 0, deploy }
         };
         History(words.split_whitespace().enumerate().map(revision).collect())
     }

@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Serving,
     /// A runner refused it.
     Refused,
+    /// Another deploy came before every runner had taken this one.
+    Replaced,
     /// Not every runner had said so when the time was over.
     TimedOut,
 }
@@ -28,6 +30,7 @@ impl Outcome {
         match self {
             Self::Serving => "serving",
             Self::Refused => "refused",
+            Self::Replaced => "replaced",
             Self::TimedOut => "timed_out",
         }
     }
@@ -52,6 +55,11 @@ impl Ended {
                 refused,
                 runners(self.runners.len())
             )),
+            Outcome::Replaced => Some(
+                "another deploy of the handler came before every runner had taken this one; `roomwire status` shows how far \
+                 they are"
+                    .to_owned(),
+            ),
             Outcome::TimedOut if self.runners.is_empty() => Some(format!(
                 "no runner that is alive has handler `{handler}`; it is deployed, and the first one that has will take it"
             )),
@@ -76,11 +84,12 @@ pub(super) async fn wait(
     revision: &Revision,
     timeout: Duration,
 ) -> anyhow::Result<Ended> {
-    let (bucket, until) = (registry.runners().await?, Instant::now() + timeout);
+    let (bucket, deploys) = (registry.runners().await?, registry.deploys().await?);
+    let until = Instant::now() + timeout;
     let mut said: BTreeMap<String, State> = BTreeMap::new();
     loop {
         let here = of_handler(bucket.all().await?, handler.as_str());
-        for (runner, report) in here.iter().filter(|(_, report)| heard(report, revision.number)) {
+        for (runner, report) in here.iter().filter(|(_, report)| heard(report, revision)) {
             if said.insert(runner.clone(), report.state) != Some(report.state) {
                 progress::note(&format!("{runner}: {}", report.state.word()));
             }
@@ -92,7 +101,13 @@ pub(super) async fn wait(
             }
             alive
         });
-        let outcome = outcome(&here, revision.number).or((Instant::now() >= until).then_some(Outcome::TimedOut));
+        let mut outcome = outcome(&here, revision);
+        if outcome.is_none() {
+            let current = deploys.current(handler.as_str()).await?;
+            let replaced = current.is_some_and(|current| current.number != revision.number);
+            let late = Instant::now() >= until;
+            outcome = replaced.then_some(Outcome::Replaced).or(late.then_some(Outcome::TimedOut));
+        }
         if let Some(outcome) = outcome {
             return Ok(Ended { outcome, runners: here });
         }
@@ -104,13 +119,13 @@ fn of_handler(reports: Vec<Report>, handler: &str) -> Vec<(String, HandlerReport
     reports.into_iter().filter_map(|mut it| Some((it.runner, it.handlers.remove(handler)?))).collect()
 }
 
-/// Whether what a runner says is of this deploy, or of a later one.
-fn heard(report: &HandlerReport, revision: u64) -> bool {
-    report.revision.is_some_and(|of| of >= revision)
+/// Whether what a runner says is of this deploy. The number alone may be one of a bucket that is no more.
+fn heard(report: &HandlerReport, revision: &Revision) -> bool {
+    report.revision == Some(revision.number) && report.wanted.as_deref() == Some(revision.deploy.digest.as_str())
 }
 
 /// None while somebody has not come to an end.
-fn outcome(here: &[(String, HandlerReport)], revision: u64) -> Option<Outcome> {
+fn outcome(here: &[(String, HandlerReport)], revision: &Revision) -> Option<Outcome> {
     let ended =
         |report: &HandlerReport| heard(report, revision) && matches!(report.state, State::Serving | State::Refused);
     if here.is_empty() || !here.iter().all(|(_, report)| ended(report)) {
@@ -122,16 +137,18 @@ fn outcome(here: &[(String, HandlerReport)], revision: u64) -> Option<Outcome> {
 
 #[cfg(test)]
 mod tests {
+    use runner::registry::Deploy;
+
     use super::*;
 
-    fn report(state: State, revision: Option<u64>) -> (String, HandlerReport) {
+    fn report(state: State, revision: u64, digest: &str) -> (String, HandlerReport) {
         let report = HandlerReport {
             plugin: "greeter".to_owned(),
             deployable: true,
             state,
             serving: None,
-            wanted: None,
-            revision,
+            wanted: Some(digest.to_owned()),
+            revision: Some(revision),
             error: None,
             at_ms: 0,
         };
@@ -140,22 +157,24 @@ mod tests {
 
     #[test]
     fn a_deploy_has_ended_when_every_runner_has_an_end_of_it() {
-        use State::{Compiling, Refused, Serving, Waiting};
+        use State::{Compiling, Refused, Serving};
+        let deploy = Deploy::now("greeter".parse().unwrap(), "b".to_owned(), String::new());
+        let revision = Revision { number: 7, stored_ms: 0, deploy };
         for (reports, expected) in [
             (vec![], None),
-            (vec![(Serving, Some(7))], Some(Outcome::Serving)),
+            (vec![(Serving, 7, "b")], Some(Outcome::Serving)),
             // Of the deploy before it.
-            (vec![(Serving, Some(6))], None),
-            (vec![(Serving, None)], None),
-            (vec![(Waiting, None), (Serving, Some(7))], None),
-            (vec![(Serving, Some(7)), (Compiling, Some(7))], None),
-            (vec![(Refused, Some(7)), (Compiling, Some(7))], None),
-            (vec![(Refused, Some(7)), (Serving, Some(7))], Some(Outcome::Refused)),
-            // Somebody deployed again meanwhile.
-            (vec![(Serving, Some(8)), (Serving, Some(7))], Some(Outcome::Serving)),
+            (vec![(Serving, 6, "a")], None),
+            (vec![(Serving, 6, "b")], None),
+            // Of a bucket that was lost.
+            (vec![(Serving, 7, "a")], None),
+            (vec![(Serving, 9, "a")], None),
+            (vec![(Serving, 7, "b"), (Compiling, 7, "b")], None),
+            (vec![(Refused, 7, "b"), (Compiling, 7, "b")], None),
+            (vec![(Refused, 7, "b"), (Serving, 7, "b")], Some(Outcome::Refused)),
         ] {
-            let here: Vec<_> = reports.iter().map(|(state, revision)| report(*state, *revision)).collect();
-            assert_eq!(outcome(&here, 7), expected, "{reports:?}");
+            let here: Vec<_> = reports.iter().map(|(state, of, digest)| report(*state, *of, digest)).collect();
+            assert_eq!(outcome(&here, &revision), expected, "{reports:?}");
         }
     }
 }

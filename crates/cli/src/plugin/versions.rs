@@ -106,7 +106,8 @@ async fn uses(registry: &Registry, version: &Version) -> anyhow::Result<BTreeMap
     let mut uses = BTreeMap::new();
     for report in registry.runners().await?.all().await? {
         for (handler, report) in report.handlers {
-            if report.plugin.starts_with(version.name.as_str())
+            let name = report.plugin.split('@').next();
+            if name == Some(version.name.as_str())
                 && [&report.serving, &report.wanted].into_iter().flatten().any(|digest| *digest == version.digest)
             {
                 uses.insert(handler, "runs");

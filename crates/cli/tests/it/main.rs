@@ -7,6 +7,7 @@ mod config;
 mod help;
 mod plugin;
 mod quarantine;
+mod registry;
 mod runner;
 mod sim;
 mod spool;

@@ -48,11 +48,27 @@ impl Site {
 
     /// As `start`, in a folder in which there is something already.
     pub(super) async fn start_in(rig: Rig, window: &'static str, handlers: &[Value]) -> Result<Self> {
+        Self::start_with(rig, window, handlers, json!({}), "").await
+    }
+
+    /// As `start_in`, with further sections in the configuration and lines in that of the server.
+    pub(super) async fn start_with(
+        rig: Rig,
+        window: &'static str,
+        handlers: &[Value],
+        more: Value,
+        server: &str,
+    ) -> Result<Self> {
         // Nobody pulls the plug here, so the server need not wait for the disk.
-        let settings = NatsSettings { sync_interval: "2m".to_owned(), ..NatsSettings::default() };
+        let settings =
+            NatsSettings { sync_interval: "2m".to_owned(), extra: server.to_owned(), ..NatsSettings::default() };
         let nats = NatsServer::start_with(settings).await?;
         make_out(&nats.url()).await?;
-        rig.configure(config(window, handlers))?;
+        let mut config = config(window, handlers);
+        if let (Value::Object(config), Value::Object(more)) = (&mut config, more) {
+            config.extend(more);
+        }
+        rig.configure(config)?;
         let (client, up) = (nats.client().await?, launch(&rig, &nats).await?);
         Ok(Self { nats, client, rig, up, http: Http::new(), window })
     }
@@ -95,6 +111,29 @@ impl Site {
         self.up.process.wait_exit(LONG).await?;
         let up = launch(&self.rig, &self.nats).await?;
         Ok(Self { up, ..self })
+    }
+
+    /// Ctrl-C, then this, and starts anew.
+    pub(super) async fn restart_after(self, meanwhile: impl FnOnce(&Rig) -> Result<()>) -> Result<Self> {
+        self.stop().await?;
+        meanwhile(&self.rig)?;
+        let up = launch(&self.rig, &self.nats).await?;
+        Ok(Self { up, ..self })
+    }
+
+    /// Its server, with other lines in its configuration from now on.
+    pub(super) fn reload_server(&mut self, lines: &str) -> Result<()> {
+        self.nats.reload_with(lines)
+    }
+
+    /// Where its server is, for users with a name: `host:port`.
+    pub(super) fn server(&self) -> String {
+        format!("127.0.0.1:{}", self.nats.port())
+    }
+
+    /// A client of its server.
+    pub(super) fn client(&self) -> async_nats::Client {
+        self.client.clone()
     }
 
     /// Stops it, and gives what is left behind: nothing can be added to that any more.
@@ -149,6 +188,17 @@ impl Site {
         let mut objects = self.ask(arguments).await?;
         ensure!(objects.len() == 1, "{arguments:?}: {objects:?}");
         objects.pop().context("one object")
+    }
+
+    /// As `ask`, where the arguments say which server is meant.
+    pub(super) async fn ask_elsewhere(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        self.rig.roomwire_json(arguments).await
+    }
+
+    /// The exit code of a call, and what it says on stderr.
+    pub(super) async fn call(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let output = self.rig.roomwire(&[arguments, &["--nats", &self.nats.url()]].concat()).await?;
+        Ok((output.status.code().unwrap_or(-1), String::from_utf8(output.stderr)?))
     }
 
     /// What a call that must fail says on stderr.
