@@ -15,9 +15,23 @@ use crate::plugin::CallLimits;
 use crate::plugin::signature::Trust;
 use crate::when::When;
 
+/// Where another configuration may come from while the runner runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// From nowhere.
+    Fixed,
+    /// From the file that it was read from.
+    File(PathBuf),
+    /// From NATS: handlers, and what they are granted. The rest stays as it is.
+    Nats,
+}
+
 /// A runner's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What all of it was taken from.
+    pub(crate) file: config::Config,
+    pub(crate) source: Source,
     pub(crate) prefix: Prefix,
     pub(crate) topology: event::topology::StreamsConfig,
     pub(crate) nats: config::NatsSection,
@@ -75,6 +89,8 @@ impl Config {
             return Err(problems);
         }
         Ok(Self {
+            file: file.clone(),
+            source: file.source.clone().map_or(Source::Fixed, Source::File),
             prefix: file.nats.prefix.clone(),
             topology: file.topology(),
             nats: file.nats.clone(),
@@ -101,6 +117,26 @@ impl Config {
     #[must_use]
     pub fn with_data(self, folder: &Path) -> Self {
         Self { plugins: Some(folder.join("plugins")), ..self }
+    }
+}
+
+impl Config {
+    /// Takes the handlers from NATS, where `roomwire config push` puts them.
+    ///
+    /// # Errors
+    /// If the local file has handlers of its own.
+    pub fn from_nats(self) -> Result<Self, Problem> {
+        match self.file.handlers.first() {
+            None => Ok(Self { source: Source::Nats, ..self }),
+            Some(handler) => Err(self.file.problem_at(
+                handler.place,
+                "the handlers come from NATS, and this file has some, too".to_owned(),
+                Some(
+                    "keep `nats`, `streams`, `state` and `admin` here, and push the rest: `roomwire config push`"
+                        .to_owned(),
+                ),
+            )),
+        }
     }
 }
 

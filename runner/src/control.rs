@@ -7,7 +7,7 @@ mod handlers;
 mod letters;
 mod waiting;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +20,8 @@ use tokio_util::sync::CancellationToken;
 use self::letters::{Decision, Filter, Named};
 use self::waiting::Fate;
 use crate::board::Board;
-use crate::config::Handler;
 use crate::fleet::Handlers;
-use crate::host::Mask;
+use crate::live::Live;
 use crate::shared::Shared;
 
 /// The subject on which a runner answers.
@@ -66,6 +65,9 @@ enum Request {
     HandlerResume {
         name: String,
     },
+    HandlerDrop {
+        name: String,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,10 @@ enum Refused {
     NotDead(String),
     #[error("no handler is named `{0}`; `handler list` names them")]
     UnknownHandler(String),
+    #[error("handler `{0}` is configured; take it out of the configuration first, on every runner")]
+    Configured(String),
+    #[error("nothing is stored of a handler `{0}`")]
+    NothingStored(String),
     #[error("nothing waits in the outbox under {0}; it may have been sent; `outbox list` shows what waits")]
     NotWaiting(i64),
     #[error("{0} letters are too many for one request; a request may name 500")]
@@ -91,11 +97,9 @@ enum Refused {
 /// Answers requests.
 pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) configs: Arc<[Arc<Handler>]>,
+    pub(crate) live: Live,
     pub(crate) handlers: Handlers,
     pub(crate) board: Board,
-    /// Keep the secrets of the handlers out of answers.
-    pub(crate) masks: HashMap<Arc<str>, Arc<Mask>>,
 }
 
 impl Control {
@@ -129,7 +133,8 @@ impl Control {
     async fn answer(&self, request: &[u8]) -> Result<Value, Refused> {
         match serde_json::from_slice(request).map_err(|error| Refused::Malformed(error.to_string()))? {
             Request::Ping => {
-                let names: Vec<_> = self.configs.iter().map(|handler| handler.name.as_str()).collect();
+                let set = self.live.now();
+                let names: Vec<_> = set.configs().map(|handler| handler.name.as_str()).collect();
                 Ok(json!({"ok": true, "handlers": names}))
             }
             Request::EventsStatus { ids } => self.status(&ids).await,
@@ -142,6 +147,7 @@ impl Control {
             Request::HandlerList => self.handler_list().await,
             Request::HandlerPause { name } => self.pause(&name).await,
             Request::HandlerResume { name } => self.resume(&name).await,
+            Request::HandlerDrop { name } => self.forget(&name).await,
         }
     }
 

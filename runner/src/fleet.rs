@@ -8,6 +8,7 @@
 mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,23 +42,25 @@ pub(crate) enum Standing {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shards {
     standing: Arc<Mutex<BTreeMap<Shard, Standing>>>,
+    /// The task was told what to claim at least once.
+    assigned: Arc<AtomicBool>,
 }
 
 impl Shards {
     pub(crate) fn set(&self, shard: Shard, standing: Standing) {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, standing);
+        of(&self.standing).insert(shard, standing);
     }
 
     pub(crate) fn remove(&self, shard: Shard) {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+        of(&self.standing).remove(&shard);
     }
 
     fn all(&self) -> BTreeMap<Shard, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        of(&self.standing).clone()
     }
 
     fn take_all(&self) -> BTreeMap<Shard, Standing> {
-        std::mem::take(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut of(&self.standing))
     }
 }
 
@@ -70,25 +73,56 @@ pub(crate) struct Running {
     pub(crate) sources: Vec<Shard>,
 }
 
-/// The handlers that run, by name.
+/// The handlers that run, by name, and what the fleet knows of all runners.
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
     running: Arc<Mutex<BTreeMap<String, Running>>>,
+    /// Those that end while the others go on: they give back what they have, and are given nothing.
+    leaving: Arc<Mutex<BTreeMap<String, Running>>>,
+    /// The runners that live, as of the last beat.
+    living: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Handlers {
     pub(crate) fn add(&self, name: &str, running: Running) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), running);
+        of(&self.running).insert(name.to_owned(), running);
+    }
+
+    /// The handler is about to end.
+    pub(crate) fn leave(&self, name: &str) {
+        let left = of(&self.running).remove(name);
+        of(&self.leaving).extend(left.map(|running| (name.to_owned(), running)));
+    }
+
+    /// The handler has ended.
+    pub(crate) fn gone(&self, name: &str) {
+        of(&self.running).remove(name);
+        of(&self.leaving).remove(name);
     }
 
     /// Where inputs from outside go.
     pub(crate) fn sender(&self, name: &str) -> Option<mpsc::Sender<Message>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(name).map(|running| running.sender.clone())
+        of(&self.running).get(name).map(|running| running.sender.clone())
+    }
+
+    /// Whether a runner of this name lives, as far as is known.
+    pub(crate) fn lives(&self, runner: &str) -> bool {
+        of(&self.living).contains(runner)
     }
 
     fn all(&self) -> BTreeMap<String, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        of(&self.running).clone()
     }
+
+    /// Those that hold shards, and those that give theirs back.
+    fn holding(&self) -> Vec<Running> {
+        let leaving: Vec<Running> = of(&self.leaving).values().cloned().collect();
+        self.all().into_values().chain(leaving).collect()
+    }
+}
+
+fn of<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This runner's part in the fleet. There is one in a process.
@@ -102,14 +136,12 @@ pub(crate) struct Fleet {
     hold: Hold,
     /// The last beat failed, and that was said.
     troubled: bool,
-    /// Handlers that were told what to claim at least once.
-    assigned: BTreeSet<String>,
 }
 
 impl Fleet {
     pub(crate) fn new(store: Store, name: String, handlers: Handlers, metrics: Metrics) -> Self {
         let hold = store.hold();
-        Self { store, name, handlers, metrics, hold, troubled: false, assigned: BTreeSet::new() }
+        Self { store, name, handlers, metrics, hold, troubled: false }
     }
 
     /// Takes part until `end`. From `draining` on it only tells that it lives: its handlers give back what they have,
@@ -160,6 +192,7 @@ impl Fleet {
             }
         };
         self.troubled = false;
+        *of(&self.handlers.living) = fleet.members.iter().map(|member| member.name.clone()).collect();
         for (name, running) in &running {
             self.assign(&fleet, name, running).await;
         }
@@ -179,14 +212,14 @@ impl Fleet {
             running.shards.set(shard, Standing::Leaving);
             let _ = running.sender.send(Message::GiveBack { shard }).await;
         }
-        if self.assigned.insert(name.to_owned()) {
+        if !running.shards.assigned.swap(true, Ordering::Relaxed) {
             let _ = running.sender.send(Message::Assigned).await;
         }
     }
 
     /// The lease ran out: whatever stands here is not ours any more.
     async fn lose_all(&self) {
-        for running in self.handlers.all().into_values() {
+        for running in self.handlers.holding() {
             if !running.shards.take_all().is_empty() {
                 let _ = running.sender.send(Message::LeaseLost).await;
             }

@@ -20,6 +20,9 @@ struct Flags {
     /// Configuration file [default: ./roomwire.yaml if it exists].
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Take handlers, secrets and keys from NATS, where `roomwire config push` puts them; the file says the rest.
+    #[arg(long)]
+    config_from_nats: bool,
     /// Folder for the state store, where `state.url` is relative.
     #[arg(long, default_value = ".roomwire")]
     data: PathBuf,
@@ -60,6 +63,8 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, runner::Conf
     let state = file.state.under(&flags.data);
     let config = runner::Config::new(&file, state)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let config =
+        if flags.config_from_nats { config.from_nats().map_err(|problem| problem.to_string())? } else { config };
     Ok((file, config.with_data(&flags.data)))
 }
 

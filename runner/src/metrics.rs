@@ -13,6 +13,10 @@ use prometheus_client::registry::Registry;
 use store::{Event, Report};
 
 use crate::config::Handler;
+use crate::shared::DEAD_LETTERS;
+
+/// As many shards as the configuration takes.
+const MAX_SHARDS: Shard = 256;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfHandler {
@@ -28,6 +32,11 @@ struct OfShard {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfOutcome {
     handler: String,
+    outcome: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfReload {
     outcome: String,
 }
 
@@ -91,6 +100,9 @@ pub(crate) struct Metrics {
     resets: Family<OfHandler, Counter>,
     activations: Family<OfOutcome, Counter>,
     outgoing: Family<OfOutcome, Counter>,
+    reloads: Family<OfReload, Counter>,
+    config_refused: Gauge,
+    config_revision: Gauge,
 }
 
 fn durations() -> Histogram {
@@ -127,6 +139,9 @@ impl Metrics {
             resets: Family::default(),
             activations: Family::default(),
             outgoing: Family::default(),
+            reloads: Family::default(),
+            config_refused: Gauge::default(),
+            config_revision: Gauge::default(),
         };
         metrics.register(|registry| {
             let runner = registry.sub_registry_with_prefix("runner");
@@ -178,6 +193,7 @@ impl Metrics {
             runner.register("parked_events", "Events that wait in the state store", this.parked.clone());
             runner.register("dead_letters", "Dead letters that were not redriven", this.dead.clone());
             this.register_outbox(runner);
+            this.register_config(runner);
             runner.register("shards", "Shards that this runner owns", this.shards.clone());
             runner.register(
                 "trimmed_events",
@@ -193,6 +209,25 @@ impl Metrics {
             );
         });
         this
+    }
+
+    fn register_config(&self, runner: &mut Registry) {
+        let config = runner.sub_registry_with_prefix("config");
+        config.register(
+            "reloads",
+            "Configurations that came while the runner ran, by outcome: applied or refused",
+            self.reloads.clone(),
+        );
+        config.register(
+            "refused",
+            "1 while the configuration as it is now is refused and an older one holds",
+            self.config_refused.clone(),
+        );
+        config.register(
+            "revision",
+            "Revision of the configuration from NATS that holds; 0 where it is a file's",
+            self.config_revision.clone(),
+        );
     }
 
     fn register_outbox(&self, runner: &mut Registry) {
@@ -270,6 +305,46 @@ impl Metrics {
     pub(crate) fn activated(&self, handler: &HandlerName, taken: bool) {
         let outcome = if taken { "taken" } else { "refused" }.to_owned();
         self.activations.get_or_create(&OfOutcome { handler: handler.to_string(), outcome }).inc();
+    }
+
+    /// A handler does not run here any more: what it has in hand is nothing. Counters stay.
+    pub(crate) fn forget(&self, handler: &str) {
+        let labels = of(handler);
+        for family in [
+            &self.waiting,
+            &self.waiting_bound,
+            &self.waiting_bytes,
+            &self.waiting_bytes_bound,
+            &self.longest_room,
+            &self.longest_room_bound,
+            &self.parked_rooms,
+            &self.held_rooms,
+            &self.running,
+            &self.paused,
+            &self.breaker,
+            &self.failing_rooms,
+            &self.shards,
+        ] {
+            family.remove(&labels);
+        }
+        for shard in (0..MAX_SHARDS).chain([DEAD_LETTERS]) {
+            self.lag.remove(&OfShard { handler: handler.to_owned(), shard });
+        }
+    }
+
+    /// The configuration as it is now holds, and had to be told to nobody.
+    pub(crate) fn not_refused(&self) {
+        self.config_refused.set(0);
+    }
+
+    /// What became of another configuration.
+    pub(crate) fn configured(&self, taken: bool, revision: Option<u64>) {
+        let outcome = if taken { "applied" } else { "refused" };
+        self.reloads.get_or_create(&OfReload { outcome: outcome.to_owned() }).inc();
+        self.config_refused.set(i64::from(!taken));
+        if let Some(revision) = revision.filter(|_| taken) {
+            self.config_revision.set(number(revision));
+        }
     }
 
     /// Counts the outgoing requests of a handler.

@@ -1,6 +1,5 @@
-//! The process lifetime of a runner: connect, open, start every handler, drain.
+//! The process lifetime of a runner: connect, open, start every handler and what works beside them, drain.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -18,22 +17,23 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, Reporter};
-use crate::config::{Config, Handler};
+use crate::config::Config;
 use crate::control::Control;
+use crate::crew::{Crew, Plugins};
 use crate::engine::{Engine, EngineError};
 use crate::fleet::{Fleet, Handlers};
+use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::outbox::{Outbox, Requests, Sender};
+use crate::outbox::{Outbox, Requests};
+use crate::plugin::GranterError;
 use crate::plugin::activate::Activator;
 use crate::plugin::cache::Cache;
-use crate::plugin::feed::Feed;
 use crate::plugin::follow::{Deployments, Supply};
 use crate::plugin::kept::Kept;
 use crate::plugin::source::Sources;
-use crate::plugin::{Granter, GranterError, Grants};
+use crate::reconfigure::Reconfigure;
 use crate::registry::Registry;
 use crate::shared::Shared;
-use crate::slot::Slot;
 use crate::trim::Trim;
 
 /// The wait before NATS is asked again at start.
@@ -107,7 +107,6 @@ async fn serve(
     let engine = Engine::new()?;
     let (activator, kept) = activator(&config, &engine)?;
     let max_message = connection.client.server_info().max_payload.saturating_sub(MESSAGE_ROOM);
-    let granter = Granter::new(&config, metrics.clone(), max_message)?;
     let shared = Arc::new(Shared {
         connection,
         js,
@@ -120,61 +119,40 @@ async fn serve(
         runner: runner_name(),
         lone: Arc::new(RwLock::new(())),
     });
-    let configs: Arc<[Arc<Handler>]> = config.handlers.iter().cloned().map(Arc::new).collect();
-    let handlers = Handlers::default();
+    let (handlers, live, board) = (Handlers::default(), Live::default(), Board::default());
+    let (keep, drain) = (config.keep, config.drain);
+    let registry = Registry::new(shared.connection.client.clone(), config.topology.clone());
+    let deployments = Deployments::new(registry.clone());
+    let sources = Sources { registry: Some(registry.clone()), kept };
+    let plugins = Plugins {
+        activator,
+        supply: Supply { sources, deployments: deployments.clone() },
+        board: board.clone(),
+        signed: config.trust.is_wanted(),
+    };
+    let crew = Crew::new(shared.clone(), plugins, handlers.clone(), shutdown.clone());
+    let mut reconfigure = Reconfigure { config, crew, live: live.clone(), shared: shared.clone(), max_message };
+    reconfigure.start(&health).await?;
     // What other tasks depend on outlives the handlers: the outbox sends what the drain commits.
     let (background, mut beside) = (CancellationToken::new(), JoinSet::new());
-    let granted: HashMap<Arc<str>, Arc<Grants>> =
-        configs.iter().map(|config| (Arc::from(config.name.as_str()), Arc::new(granter.grants(config)))).collect();
-    let masks = granted.iter().map(|(name, grants)| (name.clone(), grants.mask.clone())).collect();
-    let board = Board::default();
-    let control = Control {
-        shared: shared.clone(),
-        configs: configs.clone(),
-        handlers: handlers.clone(),
-        board: board.clone(),
-        masks,
-    };
+    let control =
+        Control { shared: shared.clone(), live: live.clone(), handlers: handlers.clone(), board: board.clone() };
     beside.spawn(control.run(background.clone()));
     beside.spawn(Outbox::new(store.clone(), effects, metrics.clone()).run(background.clone()));
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
     beside.spawn(fleet.run(shutdown.clone(), background.clone()));
     beside.spawn(crate::sweep::run(store.clone(), background.clone()));
     beside.spawn(statistics(store.clone(), metrics.clone(), background.clone()));
-    beside.spawn(Trim { shared: shared.clone(), configs: configs.clone(), keep: config.keep }.run(background.clone()));
-    let registry = Registry::new(shared.connection.client.clone(), config.topology.clone());
-    let sources = Sources { registry: Some(registry.clone()), kept };
-    let supply = Supply { sources, deployments: Deployments::new(registry.clone()) };
-    beside.spawn(supply.deployments.clone().run(background.clone()));
-    let reporter = Reporter {
-        board: board.clone(),
-        registry,
-        connection: shared.connection.clone(),
-        runner: shared.runner.clone(),
-    };
+    let trim = Trim { shared: shared.clone(), live: live.clone(), handlers, keep };
+    beside.spawn(trim.run(background.clone()));
+    beside.spawn(Requests::new(store.clone(), live, metrics).run(background.clone()));
+    beside.spawn(deployments.run(background.clone()));
+    let reporter = Reporter { board, registry, connection: shared.connection.clone(), runner: shared.runner.clone() };
     beside.spawn(reporter.run(background.clone()));
-    let (mut serving, mut senders) = (JoinSet::new(), HashMap::new());
-    let signed = config.trust.is_wanted();
-    for config in configs.iter() {
-        let Some((name, grants)) = granted.get_key_value(config.name.as_str()) else { continue };
-        senders.insert(name.clone(), sender(config, grants));
-        let feed =
-            Feed::new((name, &config.plugin), (grants.clone(), config.limits), supply.clone(), board.clone(), signed);
-        let slot = Slot {
-            shared: shared.clone(),
-            config: config.clone(),
-            activator: activator.clone(),
-            handlers: handlers.clone(),
-        };
-        let judged = health.component(&format!("handler {}", config.name));
-        serving.spawn(slot.run(feed, judged, shutdown.clone()));
-    }
-    let expected = configs.iter().any(|config| !config.allow.http.is_empty());
-    beside.spawn(Requests::new(store.clone(), senders, expected, metrics).run(background.clone()));
+    let following = tokio::spawn(reconfigure.run(health.component("configuration"), shutdown.clone()));
     ready.ready();
     shutdown.cancelled().await;
-    let drained = async { while serving.join_next().await.is_some() {} };
-    if tokio::time::timeout(config.drain, drained).await.is_err() {
+    if tokio::time::timeout(drain, following).await.is_err() {
         tracing::warn!("invocations were still running when the drain's time was over; they will run again");
     }
     background.cancel();
@@ -192,18 +170,6 @@ fn activator(config: &Config, engine: &Engine) -> Result<(Activator, Option<Arc<
     let cache = folder.and_then(|it| Cache::open(&it.join("compiled"), &engine.wasm).inspect_err(unkept).ok());
     let kept = folder.and_then(|it| Kept::open(it).inspect_err(unkept).ok());
     Ok((activator.with(config.trust.clone(), cache), kept.map(Arc::new)))
-}
-
-/// How the requests that a handler leaves behind are sent.
-fn sender(config: &Handler, grants: &Grants) -> Sender {
-    Sender {
-        client: grants.http.clone(),
-        sign: grants.sign.clone(),
-        timeout: config.send.timeout,
-        on_unknown: config.send.on_unknown,
-        mask: grants.mask.clone(),
-        outgoing: grants.outgoing.clone(),
-    }
 }
 
 /// Opens the state store; waits for a server that is not there yet. None at a shutdown.

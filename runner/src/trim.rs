@@ -15,8 +15,9 @@ use service::error::Chain;
 use store::{BooksRow, LIVE};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Handler;
+use crate::fleet::Handlers;
 use crate::handler::is_anchored;
+use crate::live::Live;
 use crate::shared::Shared;
 use rule::{Content, Messages, last_before};
 
@@ -31,7 +32,8 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Trims the streams whose shards this runner owns for some handler.
 pub(crate) struct Trim {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) configs: Arc<[Arc<Handler>]>,
+    pub(crate) live: Live,
+    pub(crate) handlers: Handlers,
     pub(crate) keep: Duration,
 }
 
@@ -61,11 +63,20 @@ impl Trim {
         }
     }
 
-    /// How far the handlers are that read the shard; none where it is not ours to trim, or one of them has not begun.
+    /// How far the handlers are that read the shard; none where it is not ours to trim, or one of them has not begun. A
+    /// handler that is not configured here any more counts for as long as a living runner has its shard: that runner may
+    /// know of no other configuration yet, and ends what it has begun. Then it gives its floor up.
     fn readers<'a>(&self, shard: Shard, books: &'a [BooksRow]) -> Option<Vec<&'a BooksRow>> {
-        let readers = self.configs.iter().filter(|handler| self.shared.sources(&handler.on).contains(&shard));
-        let of = |name: &str| books.iter().find(|row| row.run == LIVE && row.shard == shard && row.handler == name);
-        let rows: Vec<&BooksRow> = readers.map(|handler| of(handler.name.as_str())).collect::<Option<_>>()?;
+        let set = self.live.now();
+        let configured = set.configs().filter(|handler| self.shared.sources(&handler.on).contains(&shard));
+        let names: Vec<&str> = configured.map(|handler| handler.name.as_str()).collect();
+        let of_shard = || books.iter().filter(|row| row.run == LIVE && row.shard == shard);
+        let of = |name: &&str| of_shard().find(|row| row.handler == *name);
+        let mut rows: Vec<&BooksRow> = names.iter().map(of).collect::<Option<_>>()?;
+        rows.extend(
+            of_shard()
+                .filter(|row| !names.contains(&row.handler.as_str()) && !row.clean && self.handlers.lives(&row.owner)),
+        );
         rows.iter().any(|row| !row.clean && row.owner == self.shared.runner).then_some(rows)
     }
 

@@ -2,9 +2,16 @@
 //!
 //! A missing field makes the expression false and not an error, because LiveKit leaves out what is zero or empty.
 
+mod explain;
+
 use std::sync::Arc;
 
 use cel::{Context, Program, Value};
+
+pub use explain::Clause;
+
+/// The only variable.
+const VARIABLE: &str = "event";
 
 /// Characters of an expression. The parser recurses, so its input is bounded.
 const MAX_LENGTH: usize = 4_096;
@@ -62,7 +69,7 @@ impl When {
             .join()
             .map_err(|_| WhenError::Parser("the parser stopped".to_owned()))?
             .map_err(WhenError::Syntax)?;
-        if let Some(name) = program.references().variables().into_iter().find(|name| *name != "event") {
+        if let Some(name) = program.references().variables().into_iter().find(|name| *name != VARIABLE) {
             return Err(WhenError::UnknownName(name.to_owned()));
         }
         Ok(Self { program: Arc::new(program) })
@@ -72,7 +79,7 @@ impl When {
     #[must_use]
     pub fn says(&self, body: &serde_json::Value) -> Says {
         let mut context = Context::default();
-        if let Err(error) = context.add_variable("event", body) {
+        if let Err(error) = context.add_variable(VARIABLE, body) {
             return Says::No(Some(error.to_string()));
         }
         match self.program.execute(&context) {

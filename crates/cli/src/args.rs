@@ -53,7 +53,7 @@ pub(crate) struct Globals {
 pub(crate) enum Command {
     /// Run everything in one process: NATS, receiver and runner
     Up(UpFlags),
-    /// Check the configuration
+    /// Check, compare and explain configurations, and give them to a fleet
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Read the stored events

@@ -1,86 +1,89 @@
-//! `roomwire config`: is the configuration right?
+//! `roomwire config`: is a configuration right, what would it change, and what does a whole fleet run by?
 
+mod diff;
+mod explain;
+mod pull;
+mod push;
+mod validate;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Subcommand;
-use serde_json::json;
-use service::config::{Config, ConfigError, PluginSource, Problem};
-use service::exit;
+use service::config::{Config, ConfigError, DEFAULT_FILE, load};
+use service::nats::Connection;
 
 use crate::args::Globals;
-use crate::output::{self, Format};
+use crate::failure::Usage;
 use crate::target;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Check the configuration: keys, values, expressions, and that the plugins' files are there
-    Validate,
+    /// Check a configuration: keys, values, expressions, and that the plugins' files are there (exit code 64: it is wrong)
+    Validate(validate::Flags),
+    /// Show what changes from one configuration to another, or from what the fleet runs by to this one, and what it means
+    /// (exit code 1: a running runner would refuse it)
+    Diff(diff::Flags),
+    /// Show which handlers take an event, which clause decides, and where it is put in order
+    Explain(explain::Flags),
+    /// Give a configuration to the runners that take theirs from NATS, and wait for what each makes of it (exit code 1: one
+    /// refused it, and the old one is in force again; or somebody else was quicker)
+    Push(push::Flags),
+    /// Write the configuration that the fleet runs by to stdout
+    Pull(pull::Flags),
 }
 
-pub(crate) fn run(globals: &Globals, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(globals: &Globals, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
-        ConfigCommand::Validate => validate(globals),
+        ConfigCommand::Validate(flags) => validate::run(globals, flags),
+        ConfigCommand::Diff(flags) => diff::run(globals, flags).await,
+        ConfigCommand::Explain(flags) => explain::run(globals, flags),
+        ConfigCommand::Push(flags) => push::run(globals, flags).await,
+        ConfigCommand::Pull(flags) => pull::run(globals, flags).await,
     }
 }
 
-fn validate(globals: &Globals) -> anyhow::Result<ExitCode> {
-    let (config, errors) = match target::file(globals).map(|path| service::config::load(&path)) {
-        None => (Config::default(), Vec::new()),
-        Some(Ok(config)) => {
-            let errors = check(&config);
-            (config, errors)
-        }
-        Some(Err(ConfigError::Invalid { problems })) => (Config::default(), problems),
-        Some(Err(error)) => return Err(error.into()),
+/// A file with all that can be known of it without running it.
+fn checked(path: &Path) -> anyhow::Result<Config> {
+    let config = load(path)?;
+    runner::Config::new(&config, config.state.url.clone()).map_err(|problems| ConfigError::Invalid { problems })?;
+    Ok(config)
+}
+
+/// The file that was named, else the one that every command takes.
+fn named(globals: &Globals, file: Option<&PathBuf>) -> Option<PathBuf> {
+    file.cloned().or_else(|| target::file(globals))
+}
+
+/// A file as if it stood where the fleet's does: then the same relative path is the same path.
+fn in_place_of(path: &Path, place: &Path) -> anyhow::Result<Config> {
+    let text = text_of(path)?;
+    Ok(service::config::parse(&text, place)?)
+}
+
+fn text_of(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Where a fleet's configuration is said to stand.
+fn fleets_place() -> &'static Path {
+    Path::new(DEFAULT_FILE)
+}
+
+/// Connects to the NATS of `--config`, else of the file at hand.
+async fn fleet(globals: &Globals, file: Option<&Config>) -> anyhow::Result<(Connection, Config)> {
+    let mut config = match (&globals.config, file) {
+        (None, Some(file)) => file.clone(),
+        _ => target::config(globals)?,
     };
-    for (level, problem) in
-        errors.iter().map(|it| ("error", it)).chain(config.warnings.iter().map(|it| ("warning", it)))
-    {
-        report(globals.output, level, problem)?;
+    if let Some(url) = &globals.nats {
+        config.nats.url = Some(url.clone());
     }
-    if !errors.is_empty() {
-        return Ok(ExitCode::from(exit::USAGE));
+    if let Some(file) = file.filter(|file| file.stated.contains("nats") && file.nats.prefix != config.nats.prefix) {
+        let (other, prefix) = (&file.nats.prefix, &config.nats.prefix);
+        return Err(Usage(format!("`nats.prefix` is `{other}` in the file, and the fleet's is `{prefix}`")).into());
     }
-    accept(globals.output, &config)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What the parser of the file cannot know: whether expressions compile and plugins are there.
-fn check(config: &Config) -> Vec<Problem> {
-    let mut problems = runner::Config::new(config, config.state.url.clone()).err().unwrap_or_default();
-    for handler in &config.handlers {
-        // What is in the registry is another machine's to say.
-        if let PluginSource::File(path) = &handler.plugin
-            && !path.is_file()
-        {
-            let message = format!("the plugin of handler `{}` is not there: {}", handler.name, path.display());
-            let hint = "build it, or correct the path; it is taken from the folder of this file".to_owned();
-            problems.push(config.problem_at(handler.plugin_place, message, Some(hint)));
-        }
-    }
-    problems.sort_by_key(|problem| (problem.line, problem.column));
-    problems
-}
-
-fn report(format: Format, level: &str, problem: &Problem) -> std::io::Result<()> {
-    match format {
-        Format::Json => output::json(&json!({
-            "level": level, "file": problem.file, "line": problem.line, "column": problem.column,
-            "message": problem.message, "hint": problem.hint,
-        })),
-        Format::Text if level == "warning" => output::line(&format!("{problem} (warning)")),
-        Format::Text => output::line(&problem.to_string()),
-    }
-}
-
-fn accept(format: Format, config: &Config) -> std::io::Result<()> {
-    let handlers: Vec<&str> = config.handlers.iter().map(|handler| handler.name.as_str()).collect();
-    match (format, &config.source) {
-        (Format::Json, source) => output::json(&json!({"valid": true, "file": source, "handlers": handlers})),
-        (Format::Text, None) => output::line("there is no configuration file; the defaults are valid"),
-        (Format::Text, Some(path)) => {
-            let names = if handlers.is_empty() { "none".to_owned() } else { handlers.join(", ") };
-            output::line(&format!("{} is valid; handlers: {names}", path.display()))
-        }
-    }
+    let connection = target::connection(globals, &config).await?;
+    Ok((connection, config))
 }

@@ -105,7 +105,7 @@ async fn finish(
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let ended = wait::wait(registry, handler, &revision, waiting.timeout).await?;
+    let ended = Box::pin(wait::wait(registry, handler, &revision, waiting.timeout)).await?;
     match format {
         Format::Json => output::json(&json!({
             "handler": handler, "plugin": reference, "revision": revision.number, "outcome": ended.outcome.word(),

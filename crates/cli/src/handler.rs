@@ -17,6 +17,8 @@ pub(crate) enum HandlerCommand {
     Pause(NameFlags),
     /// Let a paused handler go on
     Resume(NameFlags),
+    /// Forget all that is stored of a handler that is configured no more: progress, dead letters, keys, what waits
+    Drop(NameFlags),
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +43,9 @@ pub(crate) async fn run(globals: &Globals, command: HandlerCommand) -> anyhow::R
         }
         HandlerCommand::Resume(NameFlags { name }) => {
             decide(globals.output, &control, "handler_resume", &name, "goes on").await
+        }
+        HandlerCommand::Drop(NameFlags { name }) => {
+            decide(globals.output, &control, "handler_drop", &name, "all that was stored of it is gone").await
         }
     }
 }

@@ -56,7 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let done = match command {
             Command::Up(flags) => return up::run(&globals, flags).await,
-            Command::Config(command) => return config::run(&globals, &command),
+            Command::Config(command) => return config::run(&globals, &command).await,
             Command::Events(command) => events::run(&globals, command).await,
             Command::Dlq(command) => dlq::run(&globals, command).await,
             Command::Handler(command) => handler::run(&globals, command).await,

@@ -3,7 +3,7 @@
 mod bench;
 mod build;
 mod check;
-mod event;
+pub(crate) mod event;
 mod fixture;
 mod handling;
 mod new;
@@ -50,9 +50,9 @@ pub(crate) async fn run(globals: &Globals, command: PluginCommand) -> anyhow::Re
         PluginCommand::Build(flags) => build::run(globals, &flags).await,
         PluginCommand::Check(flags) => check::run(globals, &flags).await,
         PluginCommand::Run(flags) => run::run(globals, flags).await,
-        PluginCommand::Test(flags) => test::run(globals, flags).await,
-        PluginCommand::Bench(flags) => bench::run(globals, flags).await,
-        PluginCommand::Push(flags) => push::run(globals, flags).await,
+        PluginCommand::Test(flags) => Box::pin(test::run(globals, flags)).await,
+        PluginCommand::Bench(flags) => Box::pin(bench::run(globals, flags)).await,
+        PluginCommand::Push(flags) => Box::pin(push::run(globals, flags)).await,
         PluginCommand::List(flags) => versions::list(globals, &flags).await,
         PluginCommand::Inspect(flags) => Box::pin(versions::inspect(globals, &flags)).await,
         PluginCommand::Rm(flags) => Box::pin(versions::remove(globals, &flags)).await,

@@ -192,6 +192,18 @@ pub fn dead_stream_name(prefix: &Prefix) -> String {
     format!("{}_DEAD", prefix.stream())
 }
 
+/// Name of the key-value bucket of the configuration of a fleet: `RW_CONFIG`.
+#[must_use]
+pub fn config_bucket(prefix: &Prefix) -> String {
+    format!("{}_CONFIG", prefix.stream())
+}
+
+/// Name of the key-value bucket in which runners say what they made of it: `RW_CONFIG_REPORTS`.
+#[must_use]
+pub fn config_reports_bucket(prefix: &Prefix) -> String {
+    format!("{}_CONFIG_REPORTS", prefix.stream())
+}
+
 /// Name of a runner's consumer. Each epoch of ownership has its own, and so has each new attempt within one.
 #[must_use]
 pub fn consumer_name(handler: &str, shard: u16, epoch: u64, incarnation: u32) -> String {

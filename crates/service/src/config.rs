@@ -6,6 +6,7 @@
 mod admin;
 pub mod defaults;
 mod handler;
+mod literal;
 mod livekit;
 mod nats;
 mod node;
@@ -26,6 +27,7 @@ mod template;
 mod tests;
 mod value;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,7 @@ pub use self::handler::{
     KeyScope, Network, OnDead, OnUnknown, Order, Origin, Pattern, PluginSource, Rate, Retry, SHORTEST_DIGEST,
     SendRules, Start, Waiting, When,
 };
+pub use self::literal::literal_secrets;
 pub use self::livekit::{KeysError, LivekitSection};
 pub use self::nats::{NatsSection, without_password};
 pub use self::plugins::{PluginsSection, TrustedKey};
@@ -69,6 +72,8 @@ const KEYS: Keys = Keys {
 pub struct Config {
     /// The file, when there is one.
     pub source: Option<PathBuf>,
+    /// The sections that the file states.
+    pub stated: BTreeSet<String>,
     /// The keys that webhooks are signed with, and where the server's API is.
     pub livekit: LivekitSection,
     /// How to reach NATS.
@@ -147,7 +152,7 @@ pub fn process_env(name: &str) -> Option<String> {
 impl Config {
     fn decode(root: &node::Node, problems: &mut Problems) -> Self {
         let section = Section::open(root, KEYS, problems);
-        let mut config = Self::default();
+        let mut config = Self { stated: section.entries().map(|(key, _)| key.to_owned()).collect(), ..Self::default() };
         if let Some(node) = section.get("livekit") {
             config.livekit = LivekitSection::decode(node, problems);
         }

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod certificate;
+pub mod changes;
 pub mod config;
 pub mod error;
 pub mod exit;

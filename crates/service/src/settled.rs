@@ -26,7 +26,7 @@ impl Contents {
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Two looks that show the same make one to be judged, once: a file that is being written shows half of itself.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Settled {
     seen: Option<Contents>,
     judged: Option<Contents>,

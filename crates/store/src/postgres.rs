@@ -3,6 +3,7 @@
 mod claim;
 mod connect;
 mod fleet;
+mod handlers;
 mod keyvalue;
 mod ledger;
 mod marks;
@@ -33,7 +34,8 @@ use tokio::{
 };
 
 use crate::{
-    Claim, Claiming, Commit, Error, Fleet, Member, OpenError, Owner, Row, Sending, Stop, StreamIdentity,
+    Claim, Claiming, Commit, Dropped, Error, Fleet, Member, OpenError, Owner, Renamed, Row, Sending, Stop,
+    StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     lease::Lease,
@@ -261,6 +263,23 @@ impl Postgres {
         let mut conn = self.pool.acquire().await.map_err(&failed)?;
         let handler_id = self.names.handler_or_new(&mut conn, handler).await.map_err(&failed)?;
         stops::note(&mut conn, handler_id, run, stop).await.map_err(failed)
+    }
+
+    pub(crate) async fn rename_handler(&self, from: &str, to: &str) -> Result<Renamed, Error> {
+        let operation = "give a handler's progress another name";
+        let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let renamed = handlers::rename(&mut conn, from, to).await.map_err(failed);
+        // Whoever did it: numbers may stand for other names now.
+        self.names.forget_handlers();
+        renamed
+    }
+
+    pub(crate) async fn drop_handler(&self, name: &str) -> Result<Dropped, Error> {
+        let operation = "forget a handler";
+        let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        handlers::forget(&mut conn, name).await.map_err(failed)
     }
 
     pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {

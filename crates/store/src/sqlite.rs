@@ -5,7 +5,8 @@ pub(crate) mod claim;
 mod commit;
 mod conflicts;
 pub(crate) mod dead;
-pub(crate) mod keyvalue;
+pub(crate) mod handlers;
+mod keyvalue;
 pub(crate) mod lane;
 pub(crate) mod ledger;
 mod letters;
@@ -34,7 +35,7 @@ use sqlx::{
 };
 
 use crate::{
-    Claim, Claiming, Commit, Error, OpenError, Owner, Sending, Stop, StreamIdentity,
+    Claim, Claiming, Commit, Dropped, Error, OpenError, Owner, Renamed, Sending, Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     outbox::Posted,
@@ -42,6 +43,7 @@ use crate::{
 };
 use claim::{Claims, MarksAlone, Releases, Resets};
 use commit::Commits;
+use handlers::{Drops, Renames};
 use keyvalue::Sweeps;
 use letters::Erases;
 use lock::Lock;
@@ -133,6 +135,14 @@ impl Sqlite {
 
     pub(crate) async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
         self.queue.ask(Stops { handler: handler.into(), run: run.into(), stop }).await
+    }
+
+    pub(crate) async fn rename_handler(&self, from: &str, to: &str) -> Result<Renamed, Error> {
+        self.queue.ask(Renames { from: from.into(), to: to.into() }).await
+    }
+
+    pub(crate) async fn drop_handler(&self, name: &str) -> Result<Dropped, Error> {
+        self.queue.ask(Drops { handler: name.into() }).await
     }
 
     pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {

@@ -11,6 +11,7 @@ mod order;
 mod outgoing;
 mod redrive;
 mod registry;
+mod reload;
 mod site;
 mod slack;
 mod swap;

@@ -1,5 +1,6 @@
 //! Several runners on one PostgreSQL: they share the shards, and take over from each other.
 
+mod config;
 mod deploys;
 mod handover;
 mod keys;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanes::{BreakerState, Input};
 use serde_json::{Value, json};
-use store::{LIVE, Stop};
+use store::{Dropped, LIVE, Stop};
 use tokio::sync::oneshot;
 
 use super::{Control, Refused};
@@ -33,10 +33,24 @@ impl Control {
         Ok(json!({"ok": true}))
     }
 
+    /// All that is stored of a handler that is configured no more.
+    pub(super) async fn forget(&self, name: &str) -> Result<Value, Refused> {
+        if self.known(name).is_ok() {
+            return Err(Refused::Configured(name.to_owned()));
+        }
+        match self.shared.store.drop_handler(name).await.map_err(Refused::Write)? {
+            Dropped::Done => {}
+            Dropped::Unknown => return Err(Refused::NothingStored(name.to_owned())),
+            Dropped::Owned => return Err(Refused::Configured(name.to_owned())),
+        }
+        tracing::warn!(handler = name, "an operator had all forgotten that was stored of the handler");
+        Ok(json!({"ok": true}))
+    }
+
     pub(super) async fn handler_list(&self) -> Result<Value, Refused> {
         let counts = self.shared.store.counts().await.map_err(Refused::Store)?;
         let mut handlers = Vec::new();
-        for config in self.configs.iter() {
+        for config in self.live.now().configs() {
             let name = config.name.as_str();
             let count = counts.iter().find(|count| count.handler == name && count.run == LIVE);
             let mut line = match self.stand(name).await {
@@ -51,11 +65,18 @@ impl Control {
             }
             handlers.push(line);
         }
+        // What is kept of handlers that are configured no more.
+        let set = self.live.now();
+        for count in counts.iter().filter(|count| count.run == LIVE && set.get(&count.handler).is_none()) {
+            handlers.push(json!({
+                "handler": count.handler, "state": "removed", "parked": count.parked, "dead": count.dead,
+            }));
+        }
         Ok(json!({"ok": true, "handlers": handlers}))
     }
 
     fn known(&self, name: &str) -> Result<(), Refused> {
-        if self.configs.iter().any(|config| config.name.as_str() == name) {
+        if self.live.now().configs().any(|config| config.name.as_str() == name) {
             return Ok(());
         }
         Err(Refused::UnknownHandler(name.to_owned()))

@@ -1,5 +1,6 @@
 //! `dlq`: dead letters listed, shown, and decided on: they run again, or they are given up.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lanes::Input;
@@ -99,11 +100,14 @@ impl Control {
         if let Some(handler) = handler {
             return Ok(vec![handler]);
         }
+        // Letters of handlers that are not configured any more are kept, too.
+        let counts = self.shared.store.counts().await.map_err(Refused::Store)?;
+        let mut known: BTreeSet<String> = counts.into_iter().map(|count| count.handler).collect();
+        known.extend(self.live.now().configs().map(|config| config.name.to_string()));
         let mut names = Vec::new();
-        for config in self.configs.iter() {
-            let name = config.name.as_str();
-            if self.shared.store.dead_get(name, id).await.map_err(Refused::Store)?.is_some() {
-                names.push(name.to_owned());
+        for name in known {
+            if self.shared.store.dead_get(&name, id).await.map_err(Refused::Store)?.is_some() {
+                names.push(name);
             }
         }
         Ok(names)

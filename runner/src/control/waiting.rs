@@ -52,7 +52,7 @@ impl Control {
 
     /// An URL may hold a secret.
     fn masked(&self, row: OutboxSummary) -> OutboxSummary {
-        let to = self.masks.get(row.handler.as_str()).map(|mask| mask.apply(&row.to).into_owned());
+        let to = self.live.now().mask(&row.handler).map(|mask| mask.apply(&row.to).into_owned());
         OutboxSummary { to: to.unwrap_or(row.to), ..row }
     }
 }

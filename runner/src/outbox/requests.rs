@@ -4,8 +4,7 @@
 //! the same `Idempotency-Key` until it is answered with 2xx. That it is about to be sent is noted durably before; one that
 //! has such a note and no answer is unknown, and `send.on_unknown` says what becomes of it.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -16,9 +15,10 @@ use store::{RequestHead, RequestRow, Sending, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::exchange::{Answer, Sender};
+use super::exchange::Answer;
 use super::traffic::{End, Lane, Traffic};
 use crate::invoke::unix_ms;
+use crate::live::Live;
 use crate::metrics::Metrics;
 
 /// Lanes that are looked at together.
@@ -39,20 +39,19 @@ const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Sends the requests of the outbox. There is one in a process.
 pub(crate) struct Requests {
     store: Store,
-    senders: HashMap<Arc<str>, Sender>,
+    /// Where no handler may leave requests behind, a commit with messages is no reason to look; what an earlier
+    /// configuration left is found when it is looked at all the same.
+    live: Live,
     traffic: Traffic,
     metrics: Metrics,
-    /// Whether a handler may leave requests behind. Where none may, a commit with messages is no reason to look; what an
-    /// earlier configuration left is found when it is looked at all the same.
-    expected: bool,
 }
 
 type Done = (RequestRow, Answer);
 
 impl Requests {
-    /// `senders` by handler; `expected` if one of the handlers may leave requests behind.
-    pub(crate) fn new(store: Store, senders: HashMap<Arc<str>, Sender>, expected: bool, metrics: Metrics) -> Self {
-        Self { store, senders, traffic: Traffic::default(), metrics, expected }
+    /// Those of the handlers that are configured now.
+    pub(crate) fn new(store: Store, live: Live, metrics: Metrics) -> Self {
+        Self { store, live, traffic: Traffic::default(), metrics }
     }
 
     /// Sends until `shutdown`; what is then unsent stays in the store.
@@ -61,7 +60,7 @@ impl Requests {
         let mut flying = FuturesUnordered::new();
         loop {
             let ended: Vec<Done> = tokio::select! {
-                () = notify.notified(), if self.expected => Vec::new(),
+                () = notify.notified(), if self.live.now().may_send => Vec::new(),
                 () = tokio::time::sleep_until(self.next_look()) => Vec::new(),
                 Some(done) = flying.next(), if !flying.is_empty() => vec![done],
                 () = shutdown.cancelled() => break,
@@ -109,11 +108,11 @@ impl Requests {
                 return Err(error);
             }
         };
-        let now = Instant::now();
+        let (now, set) = (Instant::now(), self.live.now());
         let mut begun = Vec::with_capacity(rows.len());
         for (row, ours) in rows {
             let lane = lane_of(&row);
-            match self.senders.get(&row.handler).filter(|_| ours && hold.is_good()) {
+            match set.sender(&row.handler).filter(|_| ours && hold.is_good()) {
                 Some(sender) => begun.push(sender.clone().send(row)),
                 None => self.traffic.end(&lane, End::Held, now),
             }
@@ -186,7 +185,8 @@ impl Requests {
 
     /// Why a request is not sent before somebody does something about it.
     fn why_held(&self, row: &RequestRow) -> Option<String> {
-        let Some(sender) = self.senders.get(&row.handler) else {
+        let set = self.live.now();
+        let Some(sender) = set.sender(&row.handler) else {
             return Some(format!(
                 "no handler `{}` is configured any more; add it again, or drop the request: `roomwire outbox drop {}`",
                 row.handler, row.id

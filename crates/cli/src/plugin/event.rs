@@ -30,6 +30,12 @@ pub(crate) struct EventFlags {
 impl EventFlags {
     /// The event that is meant.
     pub(super) fn trial(&self) -> anyhow::Result<Trial> {
+        let trial = Trial::new(self.body()?).map_err(|error| Usage(format!("{}: {error}", self.event)))?;
+        Ok(trial.attempt(self.attempt))
+    }
+
+    /// Its body.
+    pub(crate) fn body(&self) -> anyhow::Result<String> {
         let body = if KINDS.contains(&self.event.as_str()) {
             generate::event(&self.event, &Names::new(&self.room, &self.identity))
         } else if Path::new(&self.event).is_file() {
@@ -38,7 +44,6 @@ impl EventFlags {
             let kinds = KINDS.join(", ");
             return Err(Usage(format!("`{}` is no file and no type of event; there are: {kinds}", self.event)).into());
         };
-        let trial = Trial::new(body).map_err(|error| Usage(format!("{}: {error}", self.event)))?;
-        Ok(trial.attempt(self.attempt))
+        Ok(body)
     }
 }

@@ -1,4 +1,6 @@
-//! `roomwire config validate`.
+//! `roomwire config`.
+
+mod compare;
 
 use serde_json::json;
 

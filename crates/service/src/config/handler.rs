@@ -36,6 +36,7 @@ const KEYS: Keys = Keys {
     of: "a handler",
     known: &[
         "name",
+        "renamed_from",
         "plugin",
         "on",
         "when",
@@ -62,6 +63,8 @@ const KEYS: Keys = Keys {
 pub struct HandlerConfig {
     /// Its name, under which its progress is kept.
     pub name: HandlerName,
+    /// The name that it had before, whose progress it takes over.
+    pub renamed_from: Option<HandlerName>,
     /// Where its plugin comes from.
     pub plugin: PluginSource,
     /// Where `plugin` stands in the file.
@@ -100,6 +103,8 @@ pub struct HandlerConfig {
     pub send: SendRules,
     /// Where the handler stands in the file.
     pub place: Place,
+    /// What its keys say in the file, on one line each: for people who compare.
+    pub written: BTreeMap<String, String>,
 }
 
 /// A CEL condition and where it stands.
@@ -147,7 +152,8 @@ impl HandlerConfig {
     fn decode(node: &Node, beside: &Config, problems: &mut Problems) -> Option<Self> {
         let section = Section::open(node, KEYS, problems);
         let file = problems.file().to_owned();
-        let name = section.require("name", "usage-meter", problems, name);
+        let name = section.require("name", "usage-meter", problems, self::name);
+        let renamed_from = section.read("renamed_from", problems, self::name);
         let plugin = section.require("plugin", "./usage_meter.wasm", problems, |node| plugin::decode(node, &file));
         let on = section.require("on", "[participant_joined]", problems, pattern::decode);
         if let (Some(node), Some(patterns)) = (section.get("on"), &on) {
@@ -185,6 +191,7 @@ impl HandlerConfig {
             .map_or_else(SendRules::default, |node| SendRules::decode(node, &allow, beside, problems));
         Some(Self {
             name: name?,
+            renamed_from,
             plugin: plugin?,
             plugin_place: section.get("plugin").map_or(section.place, |node| node.place),
             on: on?,
@@ -204,6 +211,7 @@ impl HandlerConfig {
             allow,
             send,
             place: section.place,
+            written: section.entries().map(|(key, node)| (key.to_owned(), node.to_string())).collect(),
         })
     }
 }
@@ -238,7 +246,25 @@ pub(crate) fn decode(node: &Node, before: &Config, problems: &mut Problems) -> V
             );
         }
     }
+    refuse_taken_names(&handlers, problems);
     handlers
+}
+
+/// The progress of one name can be taken over by one handler, and by none while a handler has that name.
+fn refuse_taken_names(handlers: &[HandlerConfig], problems: &mut Problems) {
+    let mut taken = BTreeSet::new();
+    for handler in handlers {
+        let Some(old) = &handler.renamed_from else { continue };
+        if handlers.iter().any(|other| other.name == *old) {
+            let message =
+                format!("`renamed_from` of `{}` names `{old}`, which is a handler of this file", handler.name);
+            let hint = "remove `renamed_from`: that handler has its progress itself";
+            problems.refuse(handler.place, Refused::new(message, hint));
+        } else if !taken.insert(old) {
+            let message = format!("`renamed_from` names `{old}` a second time");
+            problems.refuse(handler.place, Refused::new(message, "its progress can go to one handler only"));
+        }
+    }
 }
 
 fn name(node: &Node) -> Result<HandlerName, Refused> {

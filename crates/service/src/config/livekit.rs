@@ -116,6 +116,23 @@ impl LivekitSection {
         files.collect()
     }
 
+    /// Whether the secret of a key, or of the first one, comes from the same place in both.
+    #[must_use]
+    pub fn agrees_on(&self, other: &Self, name: Option<&str>) -> bool {
+        let of = |section: &Self| {
+            let mut entries = section.entries.iter();
+            let entry = entries.find(|entry| name.is_none_or(|name| entry.name == name));
+            entry.map(|entry| (entry.name.clone(), entry.secret.clone()))
+        };
+        of(self) == of(other)
+    }
+
+    /// The keys whose secret stands in the file itself.
+    pub(super) fn literals(&self) -> impl Iterator<Item = (&str, Place)> {
+        let literal = self.entries.iter().filter(|entry| entry.secret.is_literal());
+        literal.map(|entry| (entry.name.as_str(), entry.place))
+    }
+
     /// Reads every secret, from the environment or its file.
     ///
     /// # Errors

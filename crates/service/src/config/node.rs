@@ -130,6 +130,38 @@ impl Node {
     }
 }
 
+/// The value on one line, as YAML would have it in its flow style.
+impl fmt::Display for Node {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Value::Null => out.write_str("~"),
+            Value::Bool(value) => value.fmt(out),
+            Value::Number(text) => out.write_str(text),
+            Value::Text(text) if is_plain(text) => out.write_str(text),
+            Value::Text(text) => write!(out, "{text:?}"),
+            Value::List(items) => {
+                out.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    write!(out, "{}{item}", if index == 0 { "" } else { ", " })?;
+                }
+                out.write_str("]")
+            }
+            Value::Map(entries) => {
+                out.write_str("{")?;
+                for (index, entry) in entries.iter().enumerate() {
+                    write!(out, "{} {}: {}", if index == 0 { "" } else { "," }, entry.key, entry.node)?;
+                }
+                out.write_str(if entries.is_empty() { "}" } else { " }" })
+            }
+        }
+    }
+}
+
+/// Text that needs no quotes among the marks of a flow style.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_alphanumeric() || "_-./@*:%+".contains(letter))
+}
+
 fn place_of(location: Location) -> Place {
     Place { line: location.line(), column: location.column() }
 }

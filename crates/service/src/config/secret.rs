@@ -13,7 +13,7 @@ use super::value;
 const KEYS: Keys = Keys { of: "a secret", known: &["file"], later: &[] };
 
 /// A secret that is read when it is needed.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum SecretSource {
     /// Text, with `${NAME}` still in it.
     Text(String),
@@ -72,6 +72,11 @@ impl SecretSource {
             Ok(false) => check(&text).map(|()| Self::Text(text)).map_err(Some),
             Err(error) => Err(Some(Refused::new(format!("{}: {error}", words.of), words.template()))),
         }
+    }
+
+    /// Whether the secret itself stands in the configuration.
+    pub(crate) fn is_literal(&self) -> bool {
+        matches!(self, Self::Text(text) if !uses_variables(text).unwrap_or(false))
     }
 
     /// Reads the secret, from the environment or its file.

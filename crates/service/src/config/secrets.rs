@@ -106,6 +106,29 @@ impl SecretsSection {
         self.entries.keys().map(String::as_str)
     }
 
+    /// The files that hold secrets.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let files = self.entries.values().filter_map(|entry| match &entry.source {
+            SecretSource::File(path) => Some(path.clone()),
+            SecretSource::Text(_) => None,
+        });
+        files.collect()
+    }
+
+    /// Whether a secret comes from the same place in both. What it is may have changed all the same.
+    #[must_use]
+    pub fn agrees_on(&self, other: &Self, name: &str) -> bool {
+        let of = |section: &Self| section.entries.get(name).map(|entry| entry.source.clone());
+        of(self) == of(other)
+    }
+
+    /// The secrets that stand in the file itself.
+    pub(super) fn literals(&self) -> impl Iterator<Item = (&str, Place)> {
+        let literal = self.entries.iter().filter(|(_, entry)| entry.source.is_literal());
+        literal.map(|(name, entry)| (name.as_str(), entry.place))
+    }
+
     /// Reads the named secrets, from the environment or their files.
     ///
     /// # Errors

@@ -49,6 +49,11 @@ impl<'n> Section<'n> {
         self.entry(key).map(|entry| &entry.node).filter(|node| !matches!(node.value, Value::Null))
     }
 
+    /// All keys that are stated, with their values.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'n str, &'n Node)> {
+        self.entries.iter().map(|entry| (entry.key.as_str(), &entry.node))
+    }
+
     fn entry(&self, key: &str) -> Option<&'n Entry> {
         self.entries.iter().find(|entry| entry.key == key)
     }

@@ -24,6 +24,11 @@ impl Names {
         self.handlers.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
 
+    /// A name may stand for another number than before.
+    pub(crate) fn forget_handlers(&self) {
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The number of a handler that has one.
     pub(crate) async fn handler(&self, conn: &mut PgConnection, name: &str) -> Result<Option<i64>, sqlx::Error> {
         if let Some(id) = self.known_handler(name) {

@@ -15,6 +15,8 @@ mod dead;
 mod deaths;
 #[path = "both/group.rs"]
 mod group;
+#[path = "both/handlers.rs"]
+mod handlers;
 #[path = "both/keyvalue.rs"]
 mod keyvalue;
 #[path = "both/outbox.rs"]

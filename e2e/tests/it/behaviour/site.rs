@@ -81,6 +81,30 @@ impl Site {
         Ok(Self { up, ..self })
     }
 
+    /// Writes the file with these handlers while `up` runs.
+    pub(super) fn configure(&self, handlers: &[Value]) -> Result<()> {
+        self.rig.configure(config(self.window, handlers))
+    }
+
+    /// What `up` wrote.
+    pub(super) fn log(&self) -> String {
+        self.up.process.log()
+    }
+
+    /// The handlers and epochs of all claims of shards so far, by handler and epoch.
+    pub(super) fn claims(&self) -> Vec<(String, u64)> {
+        let field = |line: &str, name: &str| -> Option<String> {
+            let value = line.split(&format!("{name}=")).nth(1)?;
+            value.split_whitespace().next().map(|word| word.trim_matches('"').to_owned())
+        };
+        let claim = |line: &str| Some((field(line, "handler")?, field(line, "epoch")?.parse().ok()?));
+        let log = self.log();
+        let mut claims: Vec<(String, u64)> =
+            log.lines().filter(|line| line.contains("claimed a shard")).filter_map(claim).collect();
+        claims.sort();
+        claims
+    }
+
     /// kill -9, and starts anew.
     pub(super) async fn kill_and_start(self) -> Result<Self> {
         self.up.process.kill9()?;
@@ -115,11 +139,6 @@ impl Site {
     /// A client of its server.
     pub(super) fn client(&self) -> async_nats::Client {
         self.client.clone()
-    }
-
-    /// What `up` has written so far.
-    pub(super) fn log(&self) -> String {
-        self.up.process.log()
     }
 
     /// Stops it, and gives what is left behind: nothing can be added to that any more.

@@ -1,0 +1,59 @@
+//! What becomes of all that is stored of a handler when its name changes or when it is given up.
+//!
+//! Everything hangs on the number of a handler's name, so that another name is one row.
+
+/// What a handler's new name found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renamed {
+    /// It has now all that stood under the old name.
+    Done,
+    /// Nothing stands under the old name: it may have been done before.
+    Nothing,
+    /// Both names have progress; nothing was changed.
+    Both,
+}
+
+/// What became of an order to forget a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// Everything of it is gone.
+    Done,
+    /// Nothing is stored of it.
+    Unknown,
+    /// A runner that lives runs it.
+    Owned,
+}
+
+/// The number of a name.
+pub(crate) const NUMBER: &str = "select id from handlers where name = $1";
+
+/// Whether a handler has begun.
+pub(crate) const HAS_BEGUN: &str = "select exists (select 1 from progress where handler_id = $1)";
+
+/// Makes a name free that has no progress.
+pub(crate) const FREE: [&str; 2] = ["delete from stops where handler_id = $1", "delete from handlers where id = $1"];
+
+/// Gives a handler another name.
+pub(crate) const RENAME: &str = "update handlers set name = $2 where id = $1";
+
+/// Forgets all but the name: other runners may know its number.
+pub(crate) const FORGET: [&str; 12] = [
+    "delete from ledger where handler_id = $1",
+    "delete from lanes where handler_id = $1",
+    "delete from parked where handler_id = $1",
+    "delete from retrying where handler_id = $1",
+    "delete from suspects where handler_id = $1",
+    "delete from attempts where handler_id = $1",
+    "delete from dead where handler_id = $1",
+    "delete from outbox where handler_id = $1",
+    "delete from stops where handler_id = $1",
+    "delete from keyvalue where handler_id = $1",
+    "delete from buckets where handler_id = $1",
+    "delete from progress where handler_id = $1",
+];
+
+/// Whether anything is stored of a handler.
+pub(crate) const IS_KNOWN: &str = "
+    select exists (select 1 from progress where handler_id = $1) or exists (select 1 from dead where handler_id = $1)
+        or exists (select 1 from outbox where handler_id = $1) or exists (select 1 from ledger where handler_id = $1)
+        or exists (select 1 from keyvalue where handler_id = $1) or exists (select 1 from stops where handler_id = $1)";
