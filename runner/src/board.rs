@@ -1,6 +1,7 @@
 //! How the plugins of all handlers stand on this runner, and who tells the others of it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,29 +27,44 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// What there is to report.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Board {
-    handlers: Arc<Mutex<BTreeMap<String, HandlerReport>>>,
+    /// With the number of who speaks for the handler.
+    handlers: Arc<Mutex<BTreeMap<String, (u64, HandlerReport)>>>,
+    speakers: Arc<AtomicU64>,
     changed: Arc<Notify>,
 }
 
 impl Board {
+    /// A number for somebody who will speak for a handler.
+    pub(crate) fn speaker(&self) -> u64 {
+        self.speakers.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// What is said of a handler from now on.
-    pub(crate) fn set(&self, handler: &str, report: HandlerReport) {
-        self.with(|handlers| handlers.insert(handler.to_owned(), report));
+    pub(crate) fn set(&self, handler: &str, speaker: u64, report: HandlerReport) {
+        self.with(|handlers| handlers.insert(handler.to_owned(), (speaker, report)));
         self.changed.notify_one();
     }
 
-    /// The handler is no longer here.
-    pub(crate) fn remove(&self, handler: &str) {
-        self.with(|handlers| handlers.remove(handler));
+    /// The handler is no longer here, unless somebody else speaks for it already.
+    pub(crate) fn remove(&self, handler: &str, speaker: u64) {
+        self.with(|handlers| {
+            if handlers.get(handler).is_some_and(|(of, _)| *of == speaker) {
+                handlers.remove(handler);
+            }
+        });
         self.changed.notify_one();
     }
 
     /// What is said of a handler.
     pub(crate) fn of(&self, handler: &str) -> Option<HandlerReport> {
-        self.with(|handlers| handlers.get(handler).cloned())
+        self.with(|handlers| handlers.get(handler).map(|(_, report)| report.clone()))
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, HandlerReport>) -> T) -> T {
+    fn all(&self) -> BTreeMap<String, HandlerReport> {
+        self.with(|handlers| handlers.iter().map(|(name, (_, report))| (name.clone(), report.clone())).collect())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, (u64, HandlerReport)>) -> T) -> T {
         act(&mut self.handlers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -99,17 +115,52 @@ impl Reporter {
     }
 
     async fn report(&self, bucket: &mut Option<Runners>) -> Result<(), RegistryError> {
-        let runners = match bucket.take() {
-            Some(runners) => runners,
-            None => self.registry.runners().await?,
-        };
         let report = Report {
             runner: self.runner.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            handlers: self.board.with(|handlers| handlers.clone()),
+            handlers: self.board.all(),
         };
+        if let Some(runners) = bucket.take()
+            && runners.put(&report).await.is_ok()
+        {
+            *bucket = Some(runners);
+            return Ok(());
+        }
+        // It is in memory: a server that was restarted has none.
+        let runners = self.registry.runners().await?;
         runners.put(&report).await?;
         *bucket = Some(runners);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::State;
+
+    fn report(state: State) -> HandlerReport {
+        HandlerReport {
+            plugin: "./a.wasm".to_owned(),
+            deployable: false,
+            state,
+            serving: None,
+            wanted: None,
+            revision: None,
+            error: None,
+            at_ms: 0,
+        }
+    }
+
+    #[test]
+    fn who_was_replaced_takes_nothing_back_that_another_one_says() {
+        let board = Board::default();
+        let (old, new) = (board.speaker(), board.speaker());
+        board.set("meter", old, report(State::Serving));
+        board.set("meter", new, report(State::Compiling));
+        board.remove("meter", old);
+        assert_eq!(board.of("meter").map(|it| it.state), Some(State::Compiling));
+        board.remove("meter", new);
+        assert!(board.all().is_empty());
     }
 }

@@ -29,11 +29,11 @@ const EARLIER: usize = 3;
 pub(crate) enum Activation {
     /// It may serve.
     Taken(Generation),
-    /// It serves already.
+    /// There is no news: it serves already, or is still not to be had.
     Unchanged,
     /// There is none yet.
     Nothing,
-    /// It may not serve, or is not to be had; a passing refusal is tried again.
+    /// It may not serve, or is not to be had.
     Refused {
         /// In words.
         error: String,
@@ -65,7 +65,11 @@ pub(crate) struct Feed {
     limits: CallLimits,
     supply: Supply,
     board: Board,
+    /// As whom it speaks there.
+    speaker: u64,
     serving: Option<Arc<str>>,
+    /// Why the last version was not to be had, while that is tried again.
+    trouble: Option<String>,
     /// What is said when the version at hand serves.
     taken: Option<HandlerReport>,
     backoff: Backoff,
@@ -87,7 +91,7 @@ impl Feed {
             PluginSource::Deployed(name) => Source::Deployed(name.clone(), supply.deployments.of(handler)),
             PluginSource::Pinned(name, digest) => Source::Pinned(name.clone(), digest.clone()),
         };
-        let (handler, backoff) = (handler.to_owned(), Backoff::default());
+        let (handler, speaker, backoff) = (handler.to_owned(), board.speaker(), Backoff::default());
         Self {
             handler,
             plugin,
@@ -96,7 +100,9 @@ impl Feed {
             limits,
             supply,
             board,
+            speaker,
             serving: None,
+            trouble: None,
             taken: None,
             backoff,
             retry: None,
@@ -118,7 +124,7 @@ impl Feed {
             && **serving == **digest
         {
             self.note(&wanted, digest);
-            self.backoff = Backoff::default();
+            (self.backoff, self.trouble) = (Backoff::default(), None);
             self.say(State::Serving, Some(&wanted), None);
             return Activation::Unchanged;
         }
@@ -128,18 +134,13 @@ impl Feed {
                 if wanted.from_memory.is_some() {
                     self.retry = Some(self.backoff.next());
                 }
-                self.take(&wanted, generation, State::Serving, wanted.from_memory.clone())
+                self.take(&wanted, generation, wanted.from_memory.clone())
             }
             Err(error) => {
                 if self.serving.is_none()
-                    && let Some((earlier, generation)) = self.earlier(activator, &wanted).await
+                    && let Some((earlier, generation)) = self.earlier(activator, &wanted, unreachable(&error)).await
                 {
-                    let error = Chain(&error).to_string();
-                    tracing::error!(
-                        handler = self.handler, error, serving = %earlier.reference,
-                        "plugin refused; the one that was deployed before it serves"
-                    );
-                    return self.take_earlier(&wanted, generation, error);
+                    return self.take_earlier((&wanted, &error), &earlier, generation);
                 }
                 self.refused(Some(&wanted), &error)
             }
@@ -149,7 +150,7 @@ impl Feed {
     /// The version that was handed over last serves now.
     pub(crate) fn serves(&mut self) {
         if let Some(report) = self.taken.take() {
-            self.board.set(&self.handler, HandlerReport { at_ms: unix_ms(), ..report });
+            self.board.set(&self.handler, self.speaker, HandlerReport { at_ms: unix_ms(), ..report });
         }
     }
 
@@ -206,12 +207,9 @@ impl Feed {
                 let (known, name) = (known.borrow_and_update().clone(), name.clone());
                 match known {
                     Known::Nothing => Ok(None),
-                    Known::Wanted(revision) if revision.deploy.plugin != name => {
-                        let plugin: Arc<str> = revision.deploy.reference().into();
-                        Err(ActivateError::Another { plugin, wanted: name.to_string() })
-                    }
                     Known::Wanted(revision) => {
-                        let reference = Reference::Version(name, revision.deploy.digest.clone());
+                        let deploy = &revision.deploy;
+                        let reference = Reference::Version(deploy.plugin.clone(), deploy.digest.clone());
                         Ok(Some(Wanted { reference, revision: Some(revision), from_memory: None }))
                     }
                     Known::Unasked => {
@@ -253,20 +251,31 @@ impl Feed {
     }
 
     async fn judge_once(&self, activator: &Activator, wanted: &Wanted) -> Result<Generation, ActivateError> {
+        if let (Source::Deployed(name, _), Reference::Version(other, _)) = (&self.source, &wanted.reference)
+            && name != other
+        {
+            let plugin = wanted.reference.to_string().into();
+            return Err(ActivateError::Another { plugin, wanted: name.to_string() });
+        }
         self.say(State::Fetching, Some(wanted), None);
         let fetched = self.supply.sources.fetch(&wanted.reference).await?;
         self.say(State::Compiling, Some(wanted), None);
         activator.activate(fetched, self.grants.clone(), self.limits).await
     }
 
-    /// What was deployed before a version that is refused, if any of it may serve.
-    async fn earlier(&self, activator: &Activator, refused: &Wanted) -> Option<(Wanted, Generation)> {
+    /// What was deployed before a version that is refused, if any of it may serve. Where the version is only out of reach,
+    /// no more than what this runner ran last.
+    async fn earlier(
+        &self,
+        activator: &Activator,
+        refused: &Wanted,
+        unreachable: bool,
+    ) -> Option<(Wanted, Generation)> {
         let Source::Deployed(name, _) = &self.source else { return None };
-        let mut candidates: Vec<(String, Option<Revision>)> = match self.supply.deployments.earlier(&self.handler).await
-        {
-            Ok(earlier) => earlier.into_iter().map(|it| (it.deploy.digest.clone(), Some(it))).take(EARLIER).collect(),
-            Err(_) => Vec::new(),
-        };
+        let mut candidates: Vec<(String, Option<Revision>)> = Vec::new();
+        if !unreachable && let Ok(earlier) = self.supply.deployments.earlier(&self.handler).await {
+            candidates.extend(earlier.into_iter().map(|it| (it.deploy.digest.clone(), Some(it))).take(EARLIER));
+        }
         let last = self.supply.sources.kept.as_ref().and_then(|kept| kept.last(&self.handler));
         candidates.extend(last.filter(|last| last.plugin == name.as_str()).map(|last| (last.digest, last.revision)));
         for (digest, revision) in candidates {
@@ -282,32 +291,44 @@ impl Feed {
         None
     }
 
-    fn take(&mut self, wanted: &Wanted, generation: Generation, state: State, error: Option<String>) -> Activation {
+    fn take(&mut self, wanted: &Wanted, generation: Generation, error: Option<String>) -> Activation {
+        self.trouble = None;
         self.serving = Some(generation.digest.clone());
         self.note(wanted, &generation.digest);
-        self.taken = Some(self.report(state, Some(wanted), error));
+        self.taken = Some(self.report(State::Serving, Some(wanted), error));
         Activation::Taken(generation)
     }
 
     /// An earlier one serves, and the report is still of the one that was refused.
-    fn take_earlier(&mut self, refused: &Wanted, generation: Generation, error: String) -> Activation {
+    fn take_earlier(
+        &mut self,
+        (refused, error): (&Wanted, &ActivateError),
+        earlier: &Wanted,
+        generation: Generation,
+    ) -> Activation {
+        self.retry = passing(error).then(|| self.backoff.next());
+        let state = if unreachable(error) { State::Fetching } else { State::Refused };
+        let error = Chain(error).to_string();
+        tracing::error!(
+            handler = self.handler, error, serving = %earlier.reference,
+            "plugin refused; one that was deployed before it serves"
+        );
         self.serving = Some(generation.digest.clone());
-        self.taken = Some(self.report(State::Refused, Some(refused), Some(error)));
+        self.taken = Some(self.report(state, Some(refused), Some(error)));
         Activation::Taken(generation)
     }
 
     fn refused(&mut self, wanted: Option<&Wanted>, error: &ActivateError) -> Activation {
-        let (passing, unreachable) = match error {
-            ActivateError::Fetch(error) => {
-                let unreachable = matches!(error, FetchError::Registry(error) if error.is_unreachable());
-                (error.is_passing(), unreachable)
-            }
-            _ => (false, false),
-        };
+        let (passing, unreachable) = (passing(error), unreachable(error));
         self.retry = passing.then(|| self.backoff.next());
         let text = Chain(error).to_string();
+        let known = std::mem::replace(&mut self.trouble, passing.then(|| text.clone()));
         let state = if unreachable { State::Fetching } else { State::Refused };
         self.say(state, wanted, Some(text.clone()));
+        // It is tried again and again, and said once.
+        if passing && known.as_ref() == Some(&text) {
+            return Activation::Unchanged;
+        }
         Activation::Refused { error: text, unreachable }
     }
 
@@ -320,7 +341,7 @@ impl Feed {
     }
 
     fn say(&self, state: State, wanted: Option<&Wanted>, error: Option<String>) {
-        self.board.set(&self.handler, self.report(state, wanted, error));
+        self.board.set(&self.handler, self.speaker, self.report(state, wanted, error));
     }
 
     fn report(&self, state: State, wanted: Option<&Wanted>, error: Option<String>) -> HandlerReport {
@@ -343,8 +364,18 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.board.remove(&self.handler);
+        self.board.remove(&self.handler, self.speaker);
     }
+}
+
+/// Whether it may be otherwise a moment later, without anybody deploying.
+fn passing(error: &ActivateError) -> bool {
+    matches!(error, ActivateError::Fetch(error) if error.is_passing())
+}
+
+/// Whether nobody answered, so that nothing is known of the version itself.
+fn unreachable(error: &ActivateError) -> bool {
+    matches!(error, ActivateError::Fetch(FetchError::Registry(error)) if error.is_unreachable())
 }
 
 async fn find(supply: &Supply, name: &PluginName, digest: &DigestPrefix) -> Result<String, RegistryError> {

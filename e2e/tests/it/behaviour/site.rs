@@ -121,6 +121,11 @@ impl Site {
         Ok(Self { up, ..self })
     }
 
+    /// kill -9 of its server, which is started anew on the same data.
+    pub(super) async fn restart_server(&self) -> Result<()> {
+        self.nats.restart().await
+    }
+
     /// Its server, with other lines in its configuration from now on.
     pub(super) fn reload_server(&mut self, lines: &str) -> Result<()> {
         self.nats.reload_with(lines)

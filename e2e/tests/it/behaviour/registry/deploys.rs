@@ -94,6 +94,9 @@ async fn a_report_goes_with_its_runner_and_one_that_was_killed_is_forgotten() ->
         Ok(runners.len() == 1)
     })
     .await?;
+    // Reports are in the server's memory only.
+    site.restart_server().await?;
+    wait_standing(&site, "greet", "waiting").await?;
     site.end().await?;
     Ok(())
 }
