@@ -16,9 +16,9 @@ pub enum Renamed {
 /// What became of an order to forget a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// Everything of it is gone.
+    /// Everything of it is gone; it may have been before, where several runners are told at once.
     Done,
-    /// Nothing is stored of it.
+    /// Nobody has ever heard of it.
     Unknown,
     /// A runner that lives runs it.
     Owned,
@@ -51,9 +51,3 @@ pub(crate) const FORGET: [&str; 12] = [
     "delete from buckets where handler_id = $1",
     "delete from progress where handler_id = $1",
 ];
-
-/// Whether anything is stored of a handler.
-pub(crate) const IS_KNOWN: &str = "
-    select exists (select 1 from progress where handler_id = $1) or exists (select 1 from dead where handler_id = $1)
-        or exists (select 1 from outbox where handler_id = $1) or exists (select 1 from ledger where handler_id = $1)
-        or exists (select 1 from keyvalue where handler_id = $1) or exists (select 1 from stops where handler_id = $1)";

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::text::stored;
 use crate::{
     Dropped, Renamed,
-    handlers::{FORGET, FREE, HAS_BEGUN, IS_KNOWN, NUMBER, RENAME},
+    handlers::{FORGET, FREE, HAS_BEGUN, NUMBER, RENAME},
 };
 
 /// Gives all that stands under one name another one.
@@ -41,9 +41,6 @@ pub(crate) async fn forget(conn: &mut PgConnection, name: &str) -> Result<Droppe
     let name = stored(name).into_owned();
     let mut transaction = conn.begin().await?;
     let Some(id) = number(&mut transaction, &name).await? else { return Ok(Dropped::Unknown) };
-    if !sqlx::query_scalar(IS_KNOWN).bind(id).fetch_one(&mut *transaction).await? {
-        return Ok(Dropped::Unknown);
-    }
     if sqlx::query_scalar(OWNED).bind(id).fetch_one(&mut *transaction).await? {
         return Ok(Dropped::Owned);
     }

@@ -6,7 +6,7 @@ use super::writer::{Desk, Verdict, Work};
 use crate::{
     Dropped, Renamed,
     error::Failure,
-    handlers::{FORGET, FREE, HAS_BEGUN, IS_KNOWN, RENAME},
+    handlers::{FORGET, FREE, HAS_BEGUN, RENAME},
 };
 
 /// The work of another name.
@@ -51,9 +51,6 @@ impl Work for Drops {
         let Some(id) = desk.names.handler(&mut desk.conn, &self.handler).await? else {
             return Ok(Verdict::Keep(Dropped::Unknown));
         };
-        if !sqlx::query_scalar(IS_KNOWN).bind(id).fetch_one(&mut desk.conn).await? {
-            return Ok(Verdict::Keep(Dropped::Unknown));
-        }
         for sql in FORGET {
             sqlx::query(sql).bind(id).execute(&mut desk.conn).await?;
         }

@@ -124,7 +124,7 @@ async fn a_handler_that_is_removed_keeps_what_it_has_and_goes_on_there_and_begin
     site.configure(&[steady()?])?;
     wait_reloads(&site, "applied", 3.0).await?;
     site.ask_one(&["handler", "drop", "gone"]).await?;
-    assert!(site.refusal(&["handler", "drop", "gone"]).await?.contains("nothing is stored"));
+    assert!(site.refusal(&["handler", "drop", "nobody"]).await?.contains("nothing is stored"));
     assert!(site.ask(&["dlq", "list"]).await?.is_empty());
     let mut anew = gone()?;
     anew["start"] = json!("new");
