@@ -119,7 +119,7 @@ async fn a_handler_that_is_removed_keeps_what_it_has_and_goes_on_there_and_begin
     // It comes back, and takes what came meanwhile.
     site.configure(&[steady()?, gone()?])?;
     site.wait_state("gone", "EV_2", "done").await?;
-    assert_eq!(site.count(crate::rig::OUT, "out.gone").await?, 2);
+    site.wait_out("out.gone", 2).await?;
 
     site.configure(&[steady()?])?;
     wait_reloads(&site, "applied", 3.0).await?;
@@ -132,6 +132,7 @@ async fn a_handler_that_is_removed_keeps_what_it_has_and_goes_on_there_and_begin
     wait_reloads(&site, "applied", 4.0).await?;
     site.post("track_published", "blue", "EV_3").await?;
     site.wait_state("gone", "EV_3", "done").await?;
+    site.wait_out("out.gone", 3).await?;
     let ended = site.end().await?;
     assert_eq!(ended.sorted("out.gone"), ["EV_1", "EV_2", "EV_3"]);
     assert_eq!(ended.books("gone")?, Sums { done: 1, ..Sums::default() });

@@ -34,7 +34,7 @@ fn diff_says_of_each_handler_what_changes_and_what_that_means() {
     let changes: Vec<_> =
         usage["changes"].as_array().unwrap().iter().map(|it| (&it["key"], &it["old"], &it["new"])).collect();
     let when = json!("\"event.room.name.startsWith('paid-')\"");
-    let expected = [(json!("when"), when, json!(null)), (json!("rate"), json!("\"10/s\""), json!("\"20/s\""))];
+    let expected = [(json!("when"), when, json!(null)), (json!("rate"), json!("10/s"), json!("20/s"))];
     assert_eq!(changes, expected.iter().map(|(key, old, new)| (key, old, new)).collect::<Vec<_>>());
     assert_eq!((&goes["handler"], &goes["what"]), (&json!("goes"), &json!("removed")));
     assert!(goes["means"].as_str().unwrap().contains("`roomwire handler drop`"), "{goes}");
