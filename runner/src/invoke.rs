@@ -61,6 +61,7 @@ pub(crate) async fn handle(
     let mut logs = std::mem::take(&mut host.logs);
     logs.lines
         .extend(host.calls.take_notes().into_iter().map(|note| LogLine::of_host(grants.mask.apply(&note).into())));
+    let stderr = call.stdio.err.text(&grants.mask);
     let settled = matches!(outcome, Outcome::Done | Outcome::Skipped);
     let effects = if settled { std::mem::take(&mut host.effects) } else { Vec::new() };
     let keyvalue = if settled { host.keyvalue.take() } else { Keyvalue::default() };
@@ -70,9 +71,10 @@ pub(crate) async fn handle(
         digest: generation.digest.clone(),
         peak_memory: host.limits.peak as u64,
         outcome: name.into(),
-        error: error.map(|error| grants.mask.apply(&error).into()),
+        error: error
+            .map(|error| judge::in_its_words(name, grants.mask.apply(&error).into_owned(), stderr.as_deref()).into()),
         backtrace: backtrace.map(Into::into),
-        stderr: call.stdio.err.text(&grants.mask).map(Into::into),
+        stderr: stderr.map(Into::into),
         logs: log_text(&logs.lines, logs.dropped).map(Into::into),
         effects: effects
             .into_iter()

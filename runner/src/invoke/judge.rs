@@ -104,6 +104,31 @@ fn out_of_memory(error: &wasmtime::Error) -> Judgement {
     Judgement::trap(Outcome::Crash(Crash::OutOfMemory), "out_of_memory", text, error)
 }
 
+/// Bytes of a guest's last words that are kept in an error.
+const WORDS_BYTES: usize = 1 << 10;
+
+/// An error with what the guest itself said of it: of a trap the engine only knows that it came.
+pub(super) fn in_its_words(name: &str, error: String, stderr: Option<&str>) -> String {
+    match stderr.and_then(last_words).filter(|_| matches!(name, "trap" | "trap_after_failure")) {
+        Some(words) => cut(format!("{error}: {words}")),
+        None => error,
+    }
+}
+
+/// What a guest wrote last, without the advice that Rust's panics end with: their message may have several lines.
+fn last_words(stderr: &str) -> Option<String> {
+    let text = stderr.trim_end();
+    let text = text.rfind("\nnote: run with `RUST_BACKTRACE").map_or(text, |end| text.get(..end).unwrap_or(text));
+    let panic = text.rfind(" panicked at ").and_then(|at| text.get(at..)).and_then(|rest| rest.split_once(":\n"));
+    let words = match panic {
+        Some((_, message)) => message,
+        None => text.lines().last().unwrap_or_default(),
+    };
+    let words = words.trim();
+    let end = (0..=WORDS_BYTES.min(words.len())).rev().find(|end| words.is_char_boundary(*end)).unwrap_or(0);
+    words.get(..end).filter(|words| !words.is_empty()).map(str::to_owned)
+}
+
 fn chain(error: &wasmtime::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
@@ -115,4 +140,35 @@ pub(super) fn cut(mut text: String) -> String {
         text.truncate(end);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WORDS_BYTES, in_its_words, last_words};
+
+    #[test]
+    fn the_last_words_are_the_message_of_a_panic_or_the_last_line() {
+        let panic = "\nthread '<unnamed>' (1) panicked at src/guest.rs:10:5:\nthe roof is on fire\nnote: run with \
+                     `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        for (stderr, words) in [
+            ("", None),
+            ("\n \n", None),
+            ("one\ntwo\n", Some("two")),
+            (panic, Some("the roof is on fire")),
+            ("before\nthread 'x' panicked at a.rs:1:1:\none\ntwo\n", Some("one\ntwo")),
+        ] {
+            assert_eq!(last_words(stderr).as_deref(), words, "{stderr:?}");
+        }
+        let long = "\u{fc}".repeat(WORDS_BYTES);
+        assert!(last_words(&long).is_some_and(|words| words.len() <= WORDS_BYTES && !words.is_empty()));
+    }
+
+    #[test]
+    fn only_a_trap_is_told_in_the_guests_words() {
+        let error = |name, stderr| in_its_words(name, "wasm trap".to_owned(), stderr);
+        assert_eq!(error("trap", Some("fire\n")), "wasm trap: fire");
+        assert_eq!(error("trap_after_failure", Some("fire\n")), "wasm trap: fire");
+        assert_eq!(error("trap", None), "wasm trap");
+        assert_eq!(error("timeout", Some("fire\n")), "wasm trap");
+    }
 }

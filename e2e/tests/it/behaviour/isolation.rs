@@ -31,7 +31,7 @@ const fn failure(
 
 const FAILURES: [Failure; 8] = [
     failure("permanent:not ours", "permanent", 1, "not ours", ""),
-    failure("trap:the roof is on fire", "trap", 2, "unreachable", "the roof is on fire"),
+    failure("trap:the roof is on fire", "trap", 2, "executed: the roof is on fire", "the roof is on fire"),
     failure("loop", "timeout", 2, "still computing when its `timeout` ran out", ""),
     failure("memory-bomb", "out_of_memory", 2, "wanted more memory than its `memory`", ""),
     failure("output-flood", "host_limit", 2, "wrote more than 1024 KiB", "flood flood"),

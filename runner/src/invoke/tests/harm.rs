@@ -10,7 +10,7 @@ async fn each_kind_of_end_has_its_outcome_and_its_words() {
         ("retry:busy", Outcome::Retry { after_ms: None }, "retry", "busy"),
         ("retry-after:70", Outcome::Retry { after_ms: Some(70) }, "retry", ""),
         ("permanent:bad", Outcome::Permanent, "permanent", "bad"),
-        ("trap:boom", Outcome::Crash(Crash::Trap), "trap", "unreachable"),
+        ("trap:boom", Outcome::Crash(Crash::Trap), "trap", "instruction executed: boom"),
         ("recurse", Outcome::Crash(Crash::Trap), "trap", "wasm trap"),
         ("loop", Outcome::Crash(Crash::Timeout), "timeout", "computing"),
         ("memory-bomb", Outcome::Crash(Crash::OutOfMemory), "out_of_memory", "memory"),
