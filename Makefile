@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz chaos bench-receiver
+.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz chaos outage bench-receiver
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -43,6 +43,9 @@ languages: ## Build the example handler of each language
 
 languages-table: build ## Measure the handlers of all languages, and write docs/LANGUAGES.md
 	@scripts/languages-table
+
+outage: plugins build ## Keep a handler's upstream down for a minute
+	@ROOMWIRE_NATS_SERVER=$$(scripts/tools) ROOMWIRE_OUTAGE_SECONDS=60 cargo test --quiet --release --locked --workspace --test it -- outage::
 
 build: ## Build the binaries
 	@scripts/tools >/dev/null && cargo build --release --locked --bins

@@ -8,6 +8,7 @@ mod keys;
 mod letters;
 mod operator;
 mod order;
+mod outage;
 mod outgoing;
 mod redrive;
 mod registry;

@@ -1,4 +1,4 @@
-//! What every handler has settled leaves the stream once it is old.
+//! What every handler has settled leaves the stream once it is old, and the ledger later.
 
 use anyhow::Result;
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn settled_events_leave_their_stream_when_they_are_old_whether_or_not_a_ha
         handler("rarely", "publisher", json!({ "subject": "out.rarely" }), idle)?,
     ];
     let streams = json!({ "shards": 1, "duplicate_window": "100ms", "keep": "1s", "max_bytes": "64MiB" });
-    let rig = Rig::new(json!({ "streams": streams, "handlers": handlers }))?;
+    let rig = Rig::new(json!({ "streams": streams, "state": { "keep": "2s" }, "handlers": handlers }))?;
     let up = rig.up("127.0.0.1:0").await?;
     make_out(up.nats()).await?;
     let load = Load::start(&up.poster(), vec![webhooks("room", EVENTS)?]);
@@ -30,6 +30,11 @@ async fn settled_events_leave_their_stream_when_they_are_old_whether_or_not_a_ha
     .await?;
     let trimmed = up.metric("roomwire_runner_trimmed_events_total").await?;
     assert!(trimmed.iter().any(|(_, count)| *count >= 20.0), "{trimmed:?}");
+    wait_until(LONG, "the ledger to forget them", || async {
+        let forgotten = up.metric("roomwire_runner_ledger_trimmed_total").await;
+        forgotten.is_ok_and(|forgotten| forgotten.iter().any(|(_, count)| *count >= 20.0))
+    })
+    .await?;
 
     // What comes after goes on as if nothing had been taken away.
     let load = Load::start(&up.poster(), vec![webhooks("room", EVENTS)?]);
