@@ -38,6 +38,8 @@ pub struct Config {
     pub(crate) state_url: String,
     /// For how long events stay that every handler has settled.
     pub(crate) keep: Duration,
+    /// For how long the ledger remembers what is settled.
+    pub(crate) ledger_keep: Duration,
     pub(crate) drain: Duration,
     pub(crate) secrets: config::SecretsSection,
     pub(crate) livekit: config::LivekitSection,
@@ -96,6 +98,7 @@ impl Config {
             nats: file.nats.clone(),
             state_url,
             keep: file.streams.keep,
+            ledger_keep: file.ledger_keep(),
             drain: file.runner.drain,
             secrets: file.secrets.clone(),
             livekit: file.livekit.clone(),

@@ -27,6 +27,7 @@ mod plugin;
 pub mod pushed;
 mod reconfigure;
 pub mod registry;
+mod remembered;
 mod serve;
 mod shared;
 mod slot;

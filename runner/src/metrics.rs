@@ -97,6 +97,7 @@ pub(crate) struct Metrics {
     send_failures: Counter,
     shards: Family<OfHandler, Gauge>,
     trimmed: Counter,
+    ledger_trimmed: Counter,
     resets: Family<OfHandler, Counter>,
     activations: Family<OfOutcome, Counter>,
     outgoing: Family<OfOutcome, Counter>,
@@ -136,6 +137,7 @@ impl Metrics {
             send_failures: Counter::default(),
             shards: Family::default(),
             trimmed: Counter::default(),
+            ledger_trimmed: Counter::default(),
             resets: Family::default(),
             activations: Family::default(),
             outgoing: Family::default(),
@@ -195,11 +197,7 @@ impl Metrics {
             this.register_outbox(runner);
             this.register_config(runner);
             runner.register("shards", "Shards that this runner owns", this.shards.clone());
-            runner.register(
-                "trimmed_events",
-                "Settled events that were removed from their stream",
-                this.trimmed.clone(),
-            );
+            this.register_trimmed(runner);
             runner.register("stream_resets", "Streams found wiped or restored", this.resets.clone());
             runner.register("plugin_activations", "Plugin files taken or refused", this.activations.clone());
             runner.register(
@@ -209,6 +207,15 @@ impl Metrics {
             );
         });
         this
+    }
+
+    fn register_trimmed(&self, runner: &mut Registry) {
+        runner.register("trimmed_events", "Settled events that were removed from their stream", self.trimmed.clone());
+        runner.register(
+            "ledger_trimmed",
+            "Entries that left the ledger because they are old: copies of their events are not known any more",
+            self.ledger_trimmed.clone(),
+        );
     }
 
     fn register_config(&self, runner: &mut Registry) {
@@ -296,6 +303,10 @@ impl Metrics {
 
     pub(crate) fn trimmed(&self, events: u64) {
         self.trimmed.inc_by(events);
+    }
+
+    pub(crate) fn ledger_trimmed(&self, entries: u64) {
+        self.ledger_trimmed.inc_by(entries);
     }
 
     pub(crate) fn stream_reset(&self, handler: &HandlerName) {

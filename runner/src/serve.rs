@@ -120,7 +120,7 @@ async fn serve(
         lone: Arc::new(RwLock::new(())),
     });
     let (handlers, live, board) = (Handlers::default(), Live::default(), Board::default());
-    let (keep, drain) = (config.keep, config.drain);
+    let (keep, ledger_keep, drain) = (config.keep, config.ledger_keep, config.drain);
     let registry = Registry::new(shared.connection.client.clone(), config.topology.clone());
     let deployments = Deployments::new(registry.clone());
     let sources = Sources { registry: Some(registry.clone()), kept };
@@ -142,6 +142,7 @@ async fn serve(
     let fleet = Fleet::new(store.clone(), shared.runner.clone(), handlers.clone(), metrics.clone());
     beside.spawn(fleet.run(shutdown.clone(), background.clone()));
     beside.spawn(crate::sweep::run(store.clone(), background.clone()));
+    beside.spawn(crate::remembered::run(store.clone(), ledger_keep, metrics.clone(), background.clone()));
     beside.spawn(statistics(store.clone(), metrics.clone(), background.clone()));
     let trim = Trim { shared: shared.clone(), live: live.clone(), handlers, keep };
     beside.spawn(trim.run(background.clone()));

@@ -127,7 +127,7 @@ impl Workbench {
         let alone = Config { handlers: vec![handler.clone()], ..config.clone() };
         let grants = Granter::new(&alone, metrics, MAX_MESSAGE)?.grants(handler);
         let fetched = fetch(&reference(&handler.plugin)).await?;
-        let generation = self.activator.activate(fetched, grants.into(), handler.limits).await?;
+        let generation = Box::pin(self.activator.activate(fetched, grants.into(), handler.limits)).await?;
         Ok(Bench { engine: self.engine.clone(), generation, handler: handler.name.to_string() })
     }
 }
@@ -224,7 +224,7 @@ impl Bench {
     /// Calls the plugin with an event, in a fresh instance.
     pub async fn run(&self, trial: &Trial) -> Run {
         let event = trial.event(&self.handler, self.generation.limits.timeout);
-        run(invoke::handle(&self.engine, &self.generation, event, Lease::default(), None).await)
+        run(Box::pin(invoke::handle(&self.engine, &self.generation, event, Lease::default(), None)).await)
     }
 
     /// The SHA-256 of its file, in hex.

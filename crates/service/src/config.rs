@@ -169,7 +169,7 @@ impl Config {
             config.runner = RunnerSection::decode(node, problems);
         }
         if let Some(node) = section.get("state") {
-            config.state = StateSection::decode(node, problems);
+            config.state = StateSection::decode(node, config.streams.keep, problems);
         }
         if let Some(node) = section.get("admin") {
             config.admin = AdminSection::decode(node, problems);
@@ -199,6 +199,12 @@ impl Config {
             duplicate_window: self.streams.duplicate_window,
             max_bytes: self.streams.max_bytes,
         }
+    }
+
+    /// For how long what became of an event is remembered after it was settled.
+    #[must_use]
+    pub fn ledger_keep(&self) -> std::time::Duration {
+        self.state.keep.unwrap_or_else(|| self.streams.keep.saturating_mul(2))
     }
 
     /// A problem that was found later than while reading, such as an expression that does not compile.

@@ -8,6 +8,7 @@
 //! What both databases share lies here: the rows of a commit by table ([`sorting`]), what is read ([`fields`]). Their
 //! statements lie in [`sqlite`] and [`postgres`].
 
+mod aged;
 mod attempts;
 mod books;
 mod claim;
@@ -37,6 +38,7 @@ mod stops;
 mod store;
 mod suspects;
 
+pub use aged::{Aged, LedgerPlace};
 pub use books::{BooksRow, Counts};
 pub use claim::{Claim, Claiming, StreamIdentity};
 pub use content::{Commit, Destination, Effect, Event, LIVE, Report, Row};

@@ -1,5 +1,6 @@
 //! PostgreSQL: several runners at a time. A lease of this process says what it may begin, the epochs what it may write.
 
+mod aged;
 mod claim;
 mod connect;
 mod fleet;
@@ -34,8 +35,8 @@ use tokio::{
 };
 
 use crate::{
-    Claim, Claiming, Commit, Dropped, Error, Fleet, Member, OpenError, Owner, Renamed, Row, Sending, Stop,
-    StreamIdentity,
+    Aged, Claim, Claiming, Commit, Dropped, Error, Fleet, LedgerPlace, Member, OpenError, Owner, Renamed, Row, Sending,
+    Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     lease::Lease,
@@ -287,6 +288,13 @@ impl Postgres {
         let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
         let mut conn = self.pool.acquire().await.map_err(&failed)?;
         keyvalue::sweep(&mut conn, limit).await.map_err(failed)
+    }
+
+    pub(crate) async fn age(&self, settled_before: Millis, after: &LedgerPlace, limit: u32) -> Result<Aged, Error> {
+        let operation = "remove old entries of the ledger";
+        let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
+        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        aged::step(&mut conn, settled_before, after, limit).await.map_err(failed)
     }
 
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {

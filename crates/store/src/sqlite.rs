@@ -1,5 +1,6 @@
 //! SQLite: one process at a time, one writer, which commits together what was asked of it while it committed before.
 
+pub(crate) mod aged;
 pub(crate) mod attempts;
 pub(crate) mod claim;
 mod commit;
@@ -35,12 +36,14 @@ use sqlx::{
 };
 
 use crate::{
-    Claim, Claiming, Commit, Dropped, Error, OpenError, Owner, Renamed, Sending, Stop, StreamIdentity,
+    Aged, Claim, Claiming, Commit, Dropped, Error, LedgerPlace, OpenError, Owner, Renamed, Sending, Stop,
+    StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     outbox::Posted,
     scope::Scope,
 };
+use aged::Ages;
 use claim::{Claims, MarksAlone, Releases, Resets};
 use commit::Commits;
 use handlers::{Drops, Renames};
@@ -147,6 +150,10 @@ impl Sqlite {
 
     pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {
         self.queue.ask(Sweeps { limit }).await
+    }
+
+    pub(crate) async fn age(&self, settled_before: Millis, after: LedgerPlace, limit: u32) -> Result<Aged, Error> {
+        self.queue.ask(Ages { settled_before, after, limit }).await
     }
 
     pub(crate) async fn handler(&self, name: &str) -> Result<Option<i64>, Failure> {

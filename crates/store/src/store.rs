@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 use tracing::error;
 
 use crate::{
-    BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Dropped, Error, Event,
-    Fleet, Hold, Marked, Member, OpenError, OutcomeRow, Owner, Renamed, Stop, StreamIdentity, books,
+    Aged, BooksRow, Claim, Claiming, Commit, Counts, DeadEvent, DeadFilter, DeadLetter, DeadSummary, Dropped, Error,
+    Event, Fleet, Hold, LedgerPlace, Marked, Member, OpenError, OutcomeRow, Owner, Renamed, Stop, StreamIdentity,
+    books,
     error::{Chain, Failure},
     fields::{Ask, Fields},
     lease::Lease,
@@ -351,6 +352,19 @@ impl Store {
         match &self.inner.backend {
             Backend::Sqlite(db) => db.sweep_keys(limit).await,
             Backend::Postgres(db) => db.sweep_keys(limit).await,
+        }
+    }
+
+    /// One step of a walk over the ledger, from the entry behind `after` on ([`LedgerPlace::default`] is before all): removes
+    /// those of the next `limit` entries that were settled before `settled_before`, are neither parked nor dead, and lie
+    /// below the floor; and the attempts of their events. Copies of these events are not known any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ledger_age(&self, settled_before: Millis, after: LedgerPlace, limit: u32) -> Result<Aged, Error> {
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.age(settled_before, after, limit).await,
+            Backend::Postgres(db) => db.age(settled_before, &after, limit).await,
         }
     }
 

@@ -87,6 +87,6 @@ impl Handling {
         }
         let config = runner::Config::new(&config, config.state.url.clone())
             .map_err(|problems| Usage(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
-        Ok(bench.open(&config, &self.name).await?)
+        Ok(Box::pin(bench.open(&config, &self.name)).await?)
     }
 }

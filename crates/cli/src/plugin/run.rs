@@ -25,7 +25,7 @@ pub(crate) struct Flags {
 /// Fails where the event is not settled.
 pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitCode> {
     let (handling, trial) = (flags.handling.handling(globals)?, flags.event.trial()?);
-    let bench = handling.open(&Workbench::new()?, &BTreeMap::new()).await?;
+    let bench = Box::pin(handling.open(&Workbench::new()?, &BTreeMap::new())).await?;
     let run = bench.run(&trial).await;
     match globals.output {
         Format::Json => output::json(&shown::json(&run, &trial))?,

@@ -1,6 +1,7 @@
 //! `state`: where progress, ledger, dead letters and outbox are kept.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::defaults;
 use super::node::Node;
@@ -8,7 +9,9 @@ use super::problem::{Problems, Refused};
 use super::section::{Keys, Section};
 use super::value;
 
-const KEYS: Keys = Keys { of: "`state`", known: &["url"], later: &["archive"] };
+const KEYS: Keys = Keys { of: "`state`", known: &["url", "keep"], later: &["archive"] };
+/// Twenty years, as durations are told.
+const LONGEST: Duration = Duration::from_hours(20 * 8_766);
 const SQLITE: &str = "sqlite:";
 
 /// The state store.
@@ -16,19 +19,25 @@ const SQLITE: &str = "sqlite:";
 pub struct StateSection {
     /// `sqlite:` and a path, or the URL of a PostgreSQL database.
     pub url: String,
+    /// For how long what became of an event is remembered after it was settled, so that a copy of it is known; none: twice
+    /// as long as an event stays in its stream.
+    pub keep: Option<Duration>,
 }
 
 impl Default for StateSection {
     fn default() -> Self {
-        Self { url: defaults::STATE_URL.to_owned() }
+        Self { url: defaults::STATE_URL.to_owned(), keep: None }
     }
 }
 
 impl StateSection {
-    pub(crate) fn decode(node: &Node, problems: &mut Problems) -> Self {
+    /// `streams_keep`: what is forgotten before its event leaves the stream would be handled again after a restore.
+    pub(crate) fn decode(node: &Node, streams_keep: Duration, problems: &mut Problems) -> Self {
         let section = Section::open(node, KEYS, problems);
         let mut decoded = Self::default();
         section.set("url", &mut decoded.url, problems, url);
+        section
+            .set("keep", &mut decoded.keep, problems, |node| value::duration(node, streams_keep..=LONGEST).map(Some));
         decoded
     }
 
@@ -69,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_relative_path_is_put_under_the_data_folder_and_an_absolute_one_is_kept() {
-        let under = |url: &str| StateSection { url: url.to_owned() }.under(Path::new(".roomwire"));
+        let under = |url: &str| StateSection { url: url.to_owned(), keep: None }.under(Path::new(".roomwire"));
         assert_eq!(under("sqlite:state.db"), "sqlite:.roomwire/state.db");
         assert_eq!(under("sqlite://state.db"), "sqlite:.roomwire/state.db");
         assert_eq!(under("sqlite:/var/lib/state.db"), "sqlite:/var/lib/state.db");

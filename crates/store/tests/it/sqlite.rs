@@ -5,6 +5,8 @@ mod world {
     pub(crate) type World = crate::world::World<false>;
 }
 
+#[path = "both/aged.rs"]
+mod aged;
 #[path = "both/claims.rs"]
 mod claims;
 #[path = "both/commits.rs"]

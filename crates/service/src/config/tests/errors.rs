@@ -57,6 +57,10 @@ fn a_bad_value_comes_with_what_is_allowed() {
             "1:28: `answer_within` is `soon`, which is not a duration\n  write a number and a unit, such as `500ms`, `5s`, \
              `10m` or `1h`",
         ),
+        (
+            "streams: { keep: 2h }\nstate: { keep: 1h }\n".to_owned(),
+            "2:16: `keep` is 1h\n  it may be from 2h to 20years",
+        ),
         ("receiver: { answer_within: 1m }\n".to_owned(), "1:28: `answer_within` is 1m\n  it may be from 50ms to 10s"),
         (
             "receiver: { max_body: big }\n".to_owned(),
