@@ -15,6 +15,7 @@ pub(crate) mod source;
 pub(crate) mod watch;
 
 pub(crate) use contract::{Contract, EXIT, EXIT_WITH_CODE};
+pub use contract::{FinishError, finish};
 pub use grants::GranterError;
 pub(crate) use grants::{Granter, Grants};
 pub(crate) use shape::Shape;

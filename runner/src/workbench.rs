@@ -1,11 +1,13 @@
-//! A plugin before its deploy: activated and called in the real host, without NATS and without a state store. What a
-//! call would have set off is returned and goes nowhere; only its outgoing requests are real.
+//! A plugin before its deploy: activated and called in the real host, without NATS, on keys of its own. What a call would
+//! have set off is returned and goes nowhere; only its outgoing requests are real.
 
+mod keys;
 mod trial;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use keys::Scratch;
 use service::config::PluginSource;
 use service::error::Chain;
 use store::Destination;
@@ -19,6 +21,8 @@ use crate::plugin::activate::{ActivateError, Activator, Compiled};
 use crate::plugin::source::{Fetched, Reference, Sources};
 use crate::plugin::{Contract, Generation, Granter, GranterError};
 
+pub use crate::plugin::{FinishError, finish};
+pub use keys::Changed;
 pub use trial::{Trial, TrialError};
 
 /// Bytes that a message may have: what NATS takes unless it is told otherwise, less the room for headers.
@@ -44,6 +48,12 @@ pub enum PluginError {
     /// A secret or a key that the handler is granted is not there.
     #[error(transparent)]
     Grants(#[from] GranterError),
+    /// No folder can be made for its keys.
+    #[error("cannot make a folder for the handler's keys")]
+    KeysFolder(#[source] std::io::Error),
+    /// No store can be made for its keys.
+    #[error("cannot make a store for the handler's keys")]
+    Keys(#[source] store::OpenError),
     /// There is no such handler.
     #[error("the configuration has no handler `{name}`, only {}", if known.is_empty() { "none" } else { known })]
     NoHandler {
@@ -128,7 +138,8 @@ impl Workbench {
         let grants = Granter::new(&alone, metrics, MAX_MESSAGE)?.grants(handler);
         let fetched = fetch(&reference(&handler.plugin)).await?;
         let generation = Box::pin(self.activator.activate(fetched, grants.into(), handler.limits)).await?;
-        Ok(Bench { engine: self.engine.clone(), generation, handler: handler.name.to_string() })
+        let keys = if handler.allow.keyvalue.is_empty() { None } else { Some(Scratch::new().await?) };
+        Ok(Bench { engine: self.engine.clone(), generation, handler: handler.name.to_string(), keys })
     }
 }
 
@@ -150,6 +161,8 @@ pub struct Bench {
     engine: Engine,
     generation: Generation,
     handler: String,
+    /// Where a handler has keys.
+    keys: Option<Scratch>,
 }
 
 /// A line that a plugin logged.
@@ -206,6 +219,8 @@ pub struct Run {
     pub published: Vec<Published>,
     /// The requests that it left behind; nothing unless it is settled.
     pub sent: Vec<Sent>,
+    /// The keys that it changed; nothing unless it is settled.
+    pub keys: Vec<Changed>,
     /// From the making of the instance to its end.
     pub duration: Duration,
     /// The most memory that it had, in bytes.
@@ -224,7 +239,15 @@ impl Bench {
     /// Calls the plugin with an event, in a fresh instance.
     pub async fn run(&self, trial: &Trial) -> Run {
         let event = trial.event(&self.handler, self.generation.limits.timeout);
-        run(Box::pin(invoke::handle(&self.engine, &self.generation, event, Lease::default(), None)).await)
+        let keys = self.keys.as_ref().map(|keys| keys.access(trial, &self.handler, &self.generation.grants));
+        let (access, _before) = keys.unzip();
+        run(Box::pin(invoke::handle(&self.engine, &self.generation, event, Lease::default(), access)).await)
+    }
+
+    /// A bucket of a trial's keys that the handler is not granted.
+    #[must_use]
+    pub fn ungranted<'a>(&self, trial: &'a Trial) -> Option<&'a str> {
+        trial.keys().map(|(bucket, ..)| bucket).find(|bucket| !self.generation.grants.keyvalue.contains_key(*bucket))
     }
 
     /// The SHA-256 of its file, in hex.
@@ -264,6 +287,7 @@ fn run(finished: Finished) -> Run {
         logs: logs.collect(),
         published,
         sent,
+        keys: keys::changed(report.keyvalue),
         duration: Duration::from_micros(report.duration_us),
         peak_memory: report.peak_memory,
     }

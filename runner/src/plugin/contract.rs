@@ -1,7 +1,9 @@
 //! Which of the two contracts a file is written for, and the component that is made of it.
 
+mod finish;
 mod wrap;
 
+pub use finish::{FinishError, finish};
 pub(crate) use wrap::{EXIT, EXIT_WITH_CODE};
 
 use std::borrow::Cow;
@@ -22,7 +24,7 @@ pub(crate) enum Contract {
 pub(crate) enum NoCommand {
     /// It is what a component is made of.
     #[error(
-        "it is the core of a component; finish it with `wasm-tools component new --adapt wasi_snapshot_preview1=…`, or \
+        "it is the core of a component; finish it with `roomwire plugin component CORE GOAL`, or \
          build it for wasm32-wasip2"
     )]
     Core,

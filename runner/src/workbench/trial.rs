@@ -22,6 +22,7 @@ pub struct Trial {
     body: String,
     attempt: u32,
     attributes: Vec<(String, String)>,
+    keys: Vec<(String, String, Vec<u8>)>,
 }
 
 impl Trial {
@@ -32,7 +33,7 @@ impl Trial {
     pub fn new(body: impl Into<String>) -> Result<Self, TrialError> {
         let body = body.into();
         let facts = body::inspect(body.as_bytes()).map_err(TrialError)?;
-        Ok(Self { facts, body, attempt: 1, attributes: Vec::new() })
+        Ok(Self { facts, body, attempt: 1, attributes: Vec::new(), keys: Vec::new() })
     }
 
     /// As the n-th attempt.
@@ -46,6 +47,22 @@ impl Trial {
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.push((name.into(), value.into()));
         self
+    }
+
+    /// With a key that is there before: the bucket, the key, its value.
+    #[must_use]
+    pub fn key(mut self, bucket: impl Into<String>, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.keys.push((bucket.into(), key.into(), value.into()));
+        self
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&str, &str, &[u8])> {
+        self.keys.iter().map(|(bucket, key, value)| (bucket.as_str(), key.as_str(), value.as_slice()))
+    }
+
+    /// Whose private keys it sees.
+    pub(super) fn space(&self) -> String {
+        format!("{PROJECT}/{}", self.facts.key)
     }
 
     /// Its id.

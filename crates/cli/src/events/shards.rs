@@ -58,16 +58,31 @@ impl Shard {
         self.read(filter.from(DeliverPolicy::All), &filter).await
     }
 
+    /// Whole messages, from now on.
+    pub(crate) async fn bodies_from_now(&self) -> anyhow::Result<Ordered> {
+        let (messages, _) = self.messages(DeliverPolicy::New, None, false).await?;
+        Ok(messages)
+    }
+
     /// Messages from `from` on, for as long as they are read, and how many of them there are now.
     pub(super) async fn read(&self, from: DeliverPolicy, filter: &Filter) -> anyhow::Result<(Ordered, u64)> {
+        self.messages(from, filter.kind.as_deref(), !filter.needs_body()).await
+    }
+
+    async fn messages(
+        &self,
+        from: DeliverPolicy,
+        kind: Option<&str>,
+        headers_only: bool,
+    ) -> anyhow::Result<(Ordered, u64)> {
         let config = OrderedConfig {
-            filter_subject: match &filter.kind {
+            filter_subject: match kind {
                 Some(kind) => subject::of_type(&self.prefix, self.number, kind),
                 None => subject::events_of_shard(&self.prefix, self.number),
             },
             deliver_policy: from,
             replay_policy: ReplayPolicy::Instant,
-            headers_only: !filter.needs_body(),
+            headers_only,
             ..OrderedConfig::default()
         };
         let unreadable = || format!("cannot read the stream {}", events_stream(&self.prefix, self.number));

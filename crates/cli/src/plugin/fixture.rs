@@ -26,6 +26,9 @@ pub(super) struct Fixture {
     /// Attributes beside those that every event has.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<String, String>,
+    /// Keys that are there before, by bucket.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    keys: BTreeMap<String, BTreeMap<String, String>>,
     /// What must become of it; absent until it was written by `--update`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) expect: Option<Value>,
@@ -76,7 +79,10 @@ impl Fixture {
         let trial = Trial::new(self.event.to_string());
         let trial = trial.map_err(|error| Usage(format!("{}: `event`: {error}", self.path.display())))?;
         let attributes = self.attributes.iter();
-        Ok(attributes.fold(trial.attempt(self.attempt), |trial, (name, value)| trial.attribute(name, value)))
+        let trial = attributes.fold(trial.attempt(self.attempt), |trial, (name, value)| trial.attribute(name, value));
+        let keys =
+            self.keys.iter().flat_map(|(bucket, keys)| keys.iter().map(move |(key, value)| (bucket, key, value)));
+        Ok(keys.fold(trial, |trial, (bucket, key, value)| trial.key(bucket, key, value.as_str())))
     }
 
     /// Writes the file anew, with what becomes of the event.

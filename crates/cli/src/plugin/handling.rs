@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use runner::workbench::{Bench, Workbench};
+use runner::workbench::{Bench, Trial, Workbench};
 use serde_json::json;
 use service::config::{Config, PluginSource, parse};
 
@@ -31,9 +31,13 @@ pub(crate) struct HandlingFlags {
     /// `effects.send` only shown
     #[arg(long, value_name = "ORIGIN", conflicts_with = "handler")]
     http: Vec<String>,
+    /// A bucket of keys that it has, as in `allow.keyvalue`; may be repeated. Each call finds the keys that it is given,
+    /// and what it changes is shown
+    #[arg(long, value_name = "NAME", conflicts_with = "handler")]
+    bucket: Vec<String>,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as key=value")?;
     Ok((key.to_owned(), value.to_owned()))
 }
@@ -42,20 +46,37 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) struct Handling {
     config: Config,
     name: String,
+    /// The file that the configuration names for its plugin.
+    pub(super) goal: Option<PathBuf>,
 }
 
 impl HandlingFlags {
+    /// As flags that say this would be.
+    pub(super) fn of(
+        file: PathBuf,
+        handler: Option<String>,
+        settings: Vec<(String, String)>,
+        bucket: Vec<String>,
+    ) -> Self {
+        Self { file: Some(file), handler, settings, http: Vec::new(), bucket }
+    }
+
     /// The handler that is meant.
     pub(super) fn handling(&self, globals: &Globals) -> anyhow::Result<Handling> {
         let mut handling = match (&self.handler, &self.file) {
-            (Some(name), _) => Handling { config: target::config(globals)?, name: name.clone() },
-            (None, Some(file)) => Handling { config: described(file, &self.http)?, name: NAME.to_owned() },
+            (Some(name), _) => Handling { config: target::config(globals)?, name: name.clone(), goal: None },
+            (None, Some(file)) => {
+                Handling { config: described(file, &self.http, &self.bucket)?, name: NAME.to_owned(), goal: None }
+            }
             (None, None) => {
                 return Err(Usage("name the plugin's file, or a handler with `--handler`".to_owned()).into());
             }
         };
         let name = handling.name.clone();
         if let Some(handler) = handling.config.handlers.iter_mut().find(|it| it.name.as_str() == name) {
+            if let (Some(_), PluginSource::File(goal)) = (&self.handler, &handler.plugin) {
+                handling.goal = Some(goal.clone());
+            }
             if let (Some(_), Some(file)) = (&self.handler, &self.file) {
                 handler.plugin = PluginSource::File(file.clone());
             }
@@ -66,10 +87,10 @@ impl HandlingFlags {
 }
 
 /// A configuration with one handler, which may publish wherever a handler can.
-fn described(file: &Path, http: &[String]) -> anyhow::Result<Config> {
+fn described(file: &Path, http: &[String], buckets: &[String]) -> anyhow::Result<Config> {
     let file = std::path::absolute(file).context("cannot tell the plugin's path")?;
     let text = json!({
-        "handlers": [{ "name": NAME, "plugin": file, "on": "*", "allow": { "http": http } }],
+        "handlers": [{ "name": NAME, "plugin": file, "on": "*", "allow": { "http": http, "keyvalue": buckets } }],
     });
     let mut config = parse(&text.to_string(), Path::new("--http"))?;
     for handler in &mut config.handlers {
@@ -79,6 +100,19 @@ fn described(file: &Path, http: &[String]) -> anyhow::Result<Config> {
 }
 
 impl Handling {
+    /// Without any place to send requests to.
+    pub(super) fn refuse_requests(&mut self) {
+        for handler in &mut self.config.handlers {
+            handler.allow.http.clear();
+            handler.allow.livekit.clear();
+        }
+    }
+
+    /// Whether the handler takes events of this type.
+    pub(super) fn takes(&self, kind: &str) -> bool {
+        self.config.handlers.iter().any(|it| it.name.as_str() == self.name && it.takes(kind))
+    }
+
     /// Activates the plugin, with more config.
     pub(super) async fn open(&self, bench: &Workbench, more: &BTreeMap<String, String>) -> anyhow::Result<Bench> {
         let mut config = self.config.clone();
@@ -89,4 +123,12 @@ impl Handling {
             .map_err(|problems| Usage(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
         Ok(Box::pin(bench.open(&config, &self.name)).await?)
     }
+}
+
+/// Sees that a trial sets keys in no bucket but those that the handler has.
+pub(super) fn granted(bench: &Bench, trial: &Trial) -> anyhow::Result<()> {
+    bench.ungranted(trial).map_or(Ok(()), |bucket| {
+        let hint = "name it with `--bucket`, or in the handler's `allow.keyvalue`";
+        Err(Usage(format!("there are keys for bucket `{bucket}`, which the handler does not have; {hint}")).into())
+    })
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::template::{self, Template};
+use super::template::{self, Contract, Template};
 use crate::args::Globals;
 use crate::failure::Usage;
 use crate::output::{self, Format};
@@ -22,6 +22,9 @@ pub(crate) struct Flags {
     /// The language
     #[arg(long, value_name = "LANGUAGE", value_parser = template::names())]
     lang: String,
+    /// How Roomwire calls it [default: component for go, typescript and python, else command]
+    #[arg(long, value_name = "CONTRACT")]
+    contract: Option<Contract>,
     /// Its name, which is that of its folder, too
     name: String,
     /// The folder to make it in
@@ -34,17 +37,24 @@ pub(super) fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<ExitCode> 
         let why = "begin with a letter, and use small letters, digits and dashes";
         return Err(Usage(format!("`{}` cannot be the name of a handler: {why}", flags.name)).into());
     }
-    let template = template::find(&flags.lang).context("there is no such language")?;
+    let template = template::find(&flags.lang, flags.contract).map_err(Usage)?;
     let folder = flags.dir.join(&flags.name);
     if folder.exists() {
         return Err(Usage(format!("{} is there already; choose another name", folder.display())).into());
     }
     let files = write(template, &folder, &flags.name)?;
     match globals.output {
-        Format::Json => output::json(&json!({ "folder": folder, "language": template.language, "files": files }))?,
+        Format::Json => output::json(
+            &json!({ "folder": folder, "language": template.language, "contract": template.contract.name(), "files": files }),
+        )?,
         Format::Text => {
             let (folder, name) = (folder.display(), &flags.name);
-            output::line(&format!("{folder} is a handler in {}; it needs {}", template.title, template.needs))?;
+            output::line(&format!(
+                "{folder} is a handler in {}, a {}; it needs {}",
+                template.title,
+                template.contract.name(),
+                template.needs
+            ))?;
             output::line("what to do with it:")?;
             output::line(&format!("  roomwire plugin build {folder}"))?;
             output::line(&format!(
@@ -66,14 +76,12 @@ fn is_name(name: &str) -> bool {
 /// Writes the files of a template under the handler's own name: their paths.
 fn write(template: &Template, folder: &Path, name: &str) -> anyhow::Result<Vec<String>> {
     let mut paths = Vec::new();
-    for (path, text) in template.files() {
-        let path = path.replace(template::NAME, name);
+    for (path, text) in template.files(name) {
         let file = folder.join(&path);
         let parent = file.parent().unwrap_or(folder);
         fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
-        fs::write(&file, text.replace(template::NAME, name))
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        if path == "build" {
+        fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+        if text.starts_with("#!") {
             make_executable(&file).with_context(|| format!("cannot make {} executable", file.display()))?;
         }
         paths.push(path);

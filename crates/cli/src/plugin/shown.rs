@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use runner::workbench::{Published, Run, Sent, Trial};
+use runner::workbench::{Changed, Published, Run, Sent, Trial};
 use serde_json::{Map, Value, json};
 
 use crate::output::plain;
@@ -32,11 +32,30 @@ pub(super) fn essence(run: &Run) -> Map<String, Value> {
     if !run.sent.is_empty() {
         essence.insert("send".to_owned(), run.sent.iter().map(request).collect());
     }
+    if !run.keys.is_empty() {
+        essence.insert("keys".to_owned(), keys(&run.keys));
+    }
     if !run.logs.is_empty() {
         let lines = run.logs.iter().map(|line| format!("{} {}: {}", line.level, line.context, line.message));
         essence.insert("logs".to_owned(), lines.collect());
     }
     essence
+}
+
+/// By bucket and key the new values; null where a key was removed, and bytes that are no text as `{"base64": …}`.
+fn keys(changed: &[Changed]) -> Value {
+    let mut buckets = Map::new();
+    for Changed { bucket, key, value } in changed {
+        let value = value.as_deref().map_or(Value::Null, |bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
+        });
+        let bucket = buckets.entry(bucket.clone()).or_insert_with(|| Map::new().into());
+        if let Value::Object(bucket) = bucket {
+            bucket.insert(key.clone(), value);
+        }
+    }
+    Value::Object(buckets)
 }
 
 fn message(message: &Published) -> Value {
@@ -103,6 +122,10 @@ pub(super) fn text(run: &Run) -> String {
             let _ = write!(text, "\n         {}: {}", plain(name), plain(value));
         }
         let _ = write!(text, "\n         {}", plain(&String::from_utf8_lossy(&request.body)));
+    }
+    for Changed { bucket, key, value } in &run.keys {
+        let value = value.as_deref().map_or("(removed)".into(), String::from_utf8_lossy);
+        let _ = write!(text, "\nkey      {} {} = {}", plain(bucket), plain(key), plain(&value));
     }
     // Of a call that worked the lines on stderr are logged, or of no interest.
     if !run.is_settled() && run.outcome != "retry" && run.outcome != "permanent" {

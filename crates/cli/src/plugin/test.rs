@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use service::exit;
 
 use super::fixture::Fixture;
-use super::handling::{Handling, HandlingFlags};
+use super::handling::{Handling, HandlingFlags, granted};
 use super::shown;
 use crate::args::Globals;
 use crate::output::{self, Format};
@@ -20,7 +20,7 @@ use crate::output::{self, Format};
 pub(crate) struct Flags {
     #[command(flatten)]
     handling: HandlingFlags,
-    /// Folder of the tests: files like `{"event": {…}, "config": {…}, "attempt": 1, "expect": {…}}`
+    /// Folder of the tests: files like `{"event": {…}, "config": {…}, "keys": {"bucket": {…}}, "attempt": 1, "expect": {…}}`
     #[arg(long, value_name = "DIR", default_value = "tests")]
     tests: PathBuf,
     /// Write what becomes of each event into its file, as what is expected from now on
@@ -35,7 +35,9 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
         Benches { handling: flags.handling.handling(globals)?, workbench: Workbench::new()?, open: Vec::new() };
     let (mut passed, mut failed) = (0, 0);
     for mut fixture in fixtures {
-        let run = benches.of(&fixture.config).await?.run(&fixture.trial()?).await;
+        let (bench, trial) = (benches.of(&fixture.config).await?, fixture.trial()?);
+        granted(bench, &trial)?;
+        let run = bench.run(&trial).await;
         let actual = Value::Object(shown::essence(&run));
         let verdict = match &fixture.expect {
             Some(expected) if *expected == actual => Verdict::Passed,

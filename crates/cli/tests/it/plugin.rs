@@ -1,6 +1,8 @@
 //! `roomwire plugin`.
 
+mod dev;
 mod new;
+mod walk;
 
 use serde_json::json;
 use testkit::fixtures;
@@ -128,4 +130,44 @@ fn bench_counts_what_became_of_each_call() {
     let [measured] = called.json().try_into().unwrap();
     assert_eq!(measured["outcomes"], json!({"done": 20}));
     assert!(measured["p50_us"].as_u64() <= measured["p99_us"].as_u64());
+}
+
+#[test]
+fn keys_are_those_that_a_test_sets_and_its_changes_are_held_against_what_is_expected() {
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("tests")).unwrap();
+    let fixture = |calls: u32| {
+        json!({
+            "event": {"event": "room_finished", "id": "EV_1", "room": {"name": "r1"}},
+            "config": {"k": r#"{"kv":{"bucket":"meter","key":"calls","add":2}}"#},
+            "keys": {"meter": {"calls": calls.to_string()}},
+            "expect": {"outcome": "done", "keys": {"meter": {"calls": "7"}}},
+        })
+    };
+    place.write("tests/first.json", &fixture(5).to_string());
+    place.write("tests/second.json", &fixture(6).to_string());
+    let echo = guest("echo");
+    let tested = place.call(&["plugin", "test", &echo, "--bucket", "meter"]);
+    assert_eq!(tested.code, 1, "{}", tested.stderr);
+    assert!(tested.stdout.contains("passed   first"), "{}", tested.stdout);
+    assert!(
+        tested.stdout.contains(r#"keys: expected {"meter":{"calls":"7"}}, got {"meter":{"calls":"8"}}"#),
+        "{}",
+        tested.stdout
+    );
+    let refused = place.call(&["plugin", "test", &echo]);
+    assert!(refused.code == 64 && refused.stderr.contains("name it with `--bucket`"), "{}", refused.stderr);
+}
+
+#[test]
+fn run_shows_which_keys_were_changed() {
+    let line = r#"k={"kv":{"bucket":"meter","key":"calls","add":1}}"#;
+    let arguments = ["plugin", "run", &guest("echo"), "--bucket", "meter", "--set", line, "--key", "meter/calls=41"];
+    let called = Place::new().call(&arguments);
+    assert!(
+        called.code == 0 && called.stdout.contains("key      meter calls = 42"),
+        "{}{}",
+        called.stdout,
+        called.stderr
+    );
 }

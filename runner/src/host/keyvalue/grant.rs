@@ -40,7 +40,7 @@ impl Grant {
     }
 
     /// Where a key of it is, for an event whose private keys are in this space.
-    pub(super) fn spot(&self, space: &Arc<str>, key: &str) -> Spot {
+    pub(crate) fn spot(&self, space: &Arc<str>, key: &str) -> Spot {
         let space = if self.shared { Arc::from("") } else { space.clone() };
         Spot { bucket: self.bucket.clone(), space, key: key.into() }
     }
