@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz chaos outage bench-receiver
+.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz chaos outage bench-receiver bench-runner
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -59,9 +59,13 @@ deny: ## Check licences, sources and advisories of the dependencies
 bench-receiver: ## Compare the receiver with others; ARGS='--quick' for a short look
 	@bench/receiver/run $(ARGS)
 
+bench-runner: ## Compare the runner with workers on Node; ARGS='--quick' for a short look
+	@bench/runner/run $(ARGS)
+
 fmt: ## Format all code
 	@cargo fmt --all && cargo fmt --all --manifest-path plugins/Cargo.toml && \
-	cargo fmt --manifest-path bench/receiver/load/Cargo.toml
+	cargo fmt --manifest-path bench/receiver/load/Cargo.toml && \
+	cargo fmt --manifest-path bench/runner/drain/Cargo.toml
 
 TARGET ?= all
 SECONDS ?= 60

@@ -50,6 +50,8 @@ pub struct PostgresServer {
     /// The shell beside the server.
     guard: Mutex<Option<Child>>,
     databases: AtomicU32,
+    /// What it has committed outlives a power cut.
+    durable: bool,
 }
 
 impl PostgresServer {
@@ -66,6 +68,18 @@ impl PostgresServer {
     /// # Errors
     /// When there is no PostgreSQL, or it does not start; the text has its last lines.
     pub async fn start() -> Result<Self> {
+        Self::start_as(false).await
+    }
+
+    /// Starts one that waits for the disk at each commit, as it is installed: for benchmarks, since nobody pulls the plug.
+    ///
+    /// # Errors
+    /// When there is no PostgreSQL, or it does not start; the text has its last lines.
+    pub async fn start_durable() -> Result<Self> {
+        Self::start_as(true).await
+    }
+
+    async fn start_as(durable: bool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rw-pg-").tempdir().context("cannot make a folder")?;
         let binaries = postgres_folder()?;
         hand_over(folder.path())?;
@@ -82,6 +96,7 @@ impl PostgresServer {
             port: free_port()?,
             guard: Mutex::new(None),
             databases: AtomicU32::new(0),
+            durable,
         };
         server.restart().await?;
         Ok(server)
@@ -93,6 +108,16 @@ impl PostgresServer {
     /// When the server does not make it.
     pub async fn database(&self) -> Result<String> {
         let name = self.make_database().await?;
+        Ok(format!("postgres://{USER}@localhost:{}/{name}?host={}", self.port, self.folder.display()))
+    }
+
+    /// A new database with what is in another one, to which nobody may be connected.
+    ///
+    /// # Errors
+    /// When the server does not make it.
+    pub async fn copy(&self, url: &str) -> Result<String> {
+        let (address, _) = url.split_once('?').unwrap_or((url, ""));
+        let name = self.make_database_of(address.rsplit('/').next().unwrap_or_default()).await?;
         Ok(format!("postgres://{USER}@localhost:{}/{name}?host={}", self.port, self.folder.display()))
     }
 
@@ -132,9 +157,15 @@ impl PostgresServer {
     }
 
     async fn make_database(&self) -> Result<String> {
+        self.make_database_of("template1").await
+    }
+
+    async fn make_database_of(&self, template: &str) -> Result<String> {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut conn = self.connect("postgres").await?;
-        conn.execute(AssertSqlSafe(format!("create database {name}"))).await.context("cannot make a database")?;
+        conn.execute(AssertSqlSafe(format!("create database {name} template {template}")))
+            .await
+            .context("cannot make a database")?;
         Ok(name)
     }
 
@@ -211,10 +242,13 @@ impl PostgresServer {
         let mut command = command(Path::new("sh"));
         command.args(["-c", GUARD, "sh"]).arg(&self.folder).arg(self.binaries.join("postgres"));
         command.arg("-D").arg(self.folder.join("data")).arg("-k").arg(&self.folder);
-        // Nobody pulls the plug, so nothing waits for the disk.
         command.arg("-p").arg(self.port.to_string());
-        for setting in ["listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=300"] {
+        for setting in ["listen_addresses=127.0.0.1", "max_connections=300"] {
             command.args(["-c", setting]);
+        }
+        if !self.durable {
+            // Nobody pulls the plug, so nothing waits for the disk.
+            command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command.process_group(0).spawn().context("cannot start PostgreSQL")

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::{Client, HeaderMap};
+use bench_receiver::process::as_f64;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use testkit::NatsServer;
@@ -15,9 +16,8 @@ use tokio::sync::Semaphore;
 
 use crate::contestant::{Contestant, MAX_BYTES, check_stored, stream_of};
 use crate::load::Lasting;
-use crate::process::as_f64;
 use crate::results::Measured;
-use crate::signed::Signed;
+use bench_receiver::signed::Signed;
 
 /// Messages that wait for their acknowledgement.
 const IN_FLIGHT: usize = 1024;

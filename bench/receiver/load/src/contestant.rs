@@ -12,7 +12,7 @@ use futures_util::TryStreamExt as _;
 use tempfile::TempDir;
 use testkit::{NatsServer, Process, wait_for};
 
-use crate::signed::{KEY, SECRET};
+use bench_receiver::signed::{KEY, SECRET};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Of all streams together, and as Roomwire has it.

@@ -4,18 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use anyhow::{Context as _, Result, ensure};
+use bench_receiver::answer::{self, ANSWER_WITHIN};
+use bench_receiver::process::{Usage, as_f64, usage};
+use bench_receiver::report::quantile;
+use bench_receiver::signed::Signed;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::contestant::Running;
-use crate::process::{Usage, as_f64, usage};
 use crate::results::Measured;
-use crate::signed::Signed;
-
-/// An answer that takes longer ends the benchmark.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long it goes on.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +86,8 @@ pub(crate) async fn run(to: &Running, signed: &Signed, connections: usize, lasti
     let count = as_f64(latencies.len() as u64);
     let measured = Measured {
         rate: count / seconds,
-        p50_ms: quantile(&latencies, 50) * 1000.0,
-        p99_ms: quantile(&latencies, 99) * 1000.0,
+        p50_ms: quantile(&latencies, 0.5) * 1000.0,
+        p99_ms: quantile(&latencies, 0.99) * 1000.0,
         peak_mb: as_f64(at_end.usage.peak) / f64::from(1 << 20),
         cpu_us: (end.usage.cpu_s - begin.usage.cpu_s) * 1e6 / count,
     };
@@ -104,7 +103,7 @@ impl Load<'_> {
             let Some(request) = self.signed.requests.get(self.next.replace(self.next.get() + 1)) else { break };
             let started = Instant::now();
             stream.write_all(request).await.context("cannot send")?;
-            tokio::time::timeout(ANSWER_WITHIN, read(&mut stream, &mut answer))
+            tokio::time::timeout(ANSWER_WITHIN, answer::read(&mut stream, &mut answer))
                 .await
                 .with_context(|| format!("no answer within {} s", ANSWER_WITHIN.as_secs()))??;
             self.answered.set(self.answered.get() + 1);
@@ -113,58 +112,5 @@ impl Load<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Reads one answer to its end.
-async fn read(stream: &mut TcpStream, answer: &mut Vec<u8>) -> Result<()> {
-    answer.clear();
-    loop {
-        if let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = answer.get(..end).unwrap_or_default();
-            let whole = end + 4 + length(head)?;
-            if answer.len() >= whole {
-                ensure!(head.starts_with(b"HTTP/1.1 200 "), "not taken: {}", String::from_utf8_lossy(answer));
-                return Ok(());
-            }
-        }
-        if stream.read_buf(answer).await.context("cannot read the answer")? == 0 {
-            bail!("the receiver closed the connection");
-        }
-    }
-}
-
-fn length(head: &[u8]) -> Result<usize> {
-    let head = std::str::from_utf8(head).context("the answer's header is not text")?;
-    let field = |line: &str| -> Option<String> {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().to_owned())
-    };
-    let value = head.lines().find_map(field).context("the answer has no Content-Length")?;
-    value.parse().context("the answer's Content-Length is no number")
-}
-
-/// A quantile in seconds, of values that are in order.
-fn quantile(sorted: &[Duration], percent: usize) -> f64 {
-    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(at).map(Duration::as_secs_f64).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_values_that_were_seen() {
-        let values: Vec<Duration> = (1..=200).map(Duration::from_millis).collect();
-        assert!((quantile(&values, 50) - 0.101).abs() < 1e-9);
-        assert!((quantile(&values, 99) - 0.199).abs() < 1e-9);
-        assert!(quantile(&[], 50).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_length_of_an_answer_is_read_in_any_case() {
-        assert_eq!(length(b"HTTP/1.1 200 OK\r\ncontent-LENGTH:  7\r\nx: y").unwrap(), 7);
-        assert!(length(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked").is_err());
     }
 }

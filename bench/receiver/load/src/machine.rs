@@ -1,30 +1,27 @@
-//! Says on which machine, with which programs and how it was measured.
+//! Says on which machine and with which programs it is measured.
 
 use std::fs;
 use std::process::Command;
 
-use crate::load::Lasting;
-
-/// One paragraph.
-pub(crate) fn describe(profile: &str, lasting: Lasting, rounds: usize) -> String {
+/// Cores, memory, kernel, nats-server and Node.
+#[must_use]
+pub fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let seconds = lasting.measured.as_secs_f64();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let nats = testkit::nats_server_binary().ok().map(|binary| version(&mut Command::new(binary), "--version"));
     format!(
-        "{cores} cores of {}, {} GB, Linux {}; {}; Node {}; {}; Roomwire built with {profile}. Load generator, server and \
-         receiver share the machine. Medians of {rounds} rounds of {seconds} s each; ratios are medians of those within a \
-         round.",
+        "{cores} cores of {}, {} GB, Linux {}; {}; Node {}",
         processor().unwrap_or_else(|| "an unknown processor".to_owned()),
         memory_gb().unwrap_or_default(),
         kernel.trim(),
         nats.unwrap_or_default(),
         version(&mut Command::new("node"), "--version"),
-        version(&mut Command::new("go"), "version").replace("go version ", ""),
     )
 }
 
-fn version(command: &mut Command, flag: &str) -> String {
+/// What a program says of itself.
+#[must_use]
+pub fn version(command: &mut Command, flag: &str) -> String {
     let output = command.arg(flag).output().ok();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     text.unwrap_or_else(|| "unknown".to_owned())

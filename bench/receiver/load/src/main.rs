@@ -3,11 +3,8 @@
 mod ceiling;
 mod contestant;
 mod load;
-mod machine;
 mod plan;
-mod process;
 mod results;
-mod signed;
 mod table;
 
 use std::path::PathBuf;
@@ -15,13 +12,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use bench_receiver::{machine, report};
 use clap::Parser;
 use testkit::{NatsServer, NatsSettings};
 
 use crate::contestant::{Contestant, Programs};
 use crate::plan::{Cell, Plan, Sync};
 use crate::results::{Measured, Results};
-use crate::signed::Signed;
+use bench_receiver::signed::Signed;
 
 /// How often a measurement is tried.
 const ATTEMPTS: usize = 3;
@@ -108,11 +106,20 @@ fn run(flags: &Flags) -> Result<()> {
         eprintln!("==> {}/{} {cell}: {measured}", n + 1, cells.len());
         results.add(cell, measured);
     }
-    let text = table::markdown(&plan, &results, &machine::describe(&flags.profile, lasting, plan.rounds));
+    let go = machine::version(&mut std::process::Command::new("go"), "version").replace("go version ", "");
+    let machine = format!(
+        "{}; {go}; Roomwire built with {}. Load generator, server and receiver share the machine. Medians of {} rounds of {} s \
+         each; ratios are medians of those within a round.",
+        machine::describe(),
+        flags.profile,
+        plan.rounds,
+        lasting.measured.as_secs_f64(),
+    );
+    let text = table::markdown(&plan, &results, &machine);
     println!("{text}");
     eprintln!("==> done in {} s", started.elapsed().as_secs());
     if let Some(file) = &flags.write {
-        results::write(file, &text)?;
+        report::write(file, "bench-receiver", &text)?;
         eprintln!("==> written to {}", file.display());
     }
     Ok(())

@@ -6,15 +6,18 @@ use anyhow::{Context as _, Result};
 
 /// What a process has taken so far.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Time on processors, in user and in kernel mode, in seconds.
-    pub(crate) cpu_s: f64,
+    pub cpu_s: f64,
     /// The most memory that it held at a time, in bytes.
-    pub(crate) peak: u64,
+    pub peak: u64,
 }
 
 /// Looks at a process.
-pub(crate) fn usage(pid: u32) -> Result<Usage> {
+///
+/// # Errors
+/// When it has ended, or this is not Linux.
+pub fn usage(pid: u32) -> Result<Usage> {
     let read = |name: &str| {
         let path = format!("/proc/{pid}/{name}");
         fs::read_to_string(&path).with_context(|| format!("cannot read {path}: the benchmark needs Linux"))
@@ -26,8 +29,9 @@ pub(crate) fn usage(pid: u32) -> Result<Usage> {
 }
 
 /// A count as a number to calculate with.
-#[expect(clippy::cast_precision_loss, reason = "counts of this benchmark are far below 2^53")]
-pub(crate) fn as_f64(count: u64) -> f64 {
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of a benchmark are far below 2^53")]
+pub fn as_f64(count: u64) -> f64 {
     count as f64
 }
 

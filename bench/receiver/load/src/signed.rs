@@ -2,7 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, ensure};
+use crate::bodies::Bodies;
+use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -10,72 +11,46 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) const KEY: &str = "benchkey";
-pub(crate) const SECRET: &str = "a secret that is known to everybody who reads this";
+/// The API key that signs.
+pub const KEY: &str = "benchkey";
+/// Its secret.
+pub const SECRET: &str = "a secret that is known to everybody who reads this";
 /// LiveKit signs for five minutes, which a long run would outlast.
 const VALID_S: u64 = 3600;
-/// The recordings, of a server and of LiveKit's own sender.
-const RECORDINGS: [&str; 3] = [
-    include_str!("../../../../crates/testkit/fixtures/livekit-1.11.0/meeting.jsonl"),
-    include_str!("../../../../crates/testkit/fixtures/livekit-1.11.0/two-rooms-and-abort.jsonl"),
-    include_str!("../../../../crates/testkit/fixtures/livekit-sender-1.54.0-all-types.jsonl"),
-];
 
 /// Signed webhooks. No two have the same id.
-pub(crate) struct Signed {
+pub struct Signed {
     /// Whole HTTP requests.
-    pub(crate) requests: Vec<Bytes>,
+    pub requests: Vec<Bytes>,
     /// What they are made of.
-    pub(crate) bodies: Vec<String>,
-}
-
-/// A body taken apart at what each copy has of its own.
-struct Template {
-    body: String,
-    id: String,
-    key: String,
+    pub bodies: Vec<String>,
 }
 
 impl Signed {
-    /// So many of them: the recordings over and over, each time with rooms of its own, as if all these meetings took place
-    /// at a time.
-    pub(crate) fn make(count: usize) -> Result<Signed> {
-        let templates = templates()?;
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let meetings = count / templates.len() + 1;
-        let requests = (0..count).filter_map(|n| {
-            let meeting = n % meetings;
-            let template = templates.get((n / meetings + meeting) % templates.len())?;
-            Some(request(&template.copy(n, meeting), now_s))
-        });
-        let requests = requests.collect();
-        Ok(Signed { requests, bodies: templates.into_iter().map(|template| template.body).collect() })
+    /// So many of them.
+    ///
+    /// # Errors
+    /// When a recording is not what it was.
+    pub fn make(count: usize) -> Result<Signed> {
+        let recorded = Bodies::recorded()?;
+        let requests = requests(recorded.copies(count))?;
+        Ok(Signed { requests, bodies: recorded.plain().map(str::to_owned).collect() })
+    }
+
+    /// So many of them, of exactly so many rooms, as [`Bodies::in_rooms`] spreads them.
+    ///
+    /// # Errors
+    /// When a recording is not what it was.
+    pub fn in_rooms(count: usize, rooms: usize) -> Result<Signed> {
+        let recorded = Bodies::recorded()?;
+        let requests = requests(recorded.in_rooms(count, rooms))?;
+        Ok(Signed { requests, bodies: recorded.plain().map(str::to_owned).collect() })
     }
 }
 
-fn templates() -> Result<Vec<Template>> {
-    let mut templates = Vec::new();
-    for recording in RECORDINGS {
-        for recorded in livekit::recording::parse(recording)? {
-            let facts = livekit::body::inspect(recorded.body.as_bytes()).context("a recorded body is refused")?;
-            // One event of a type that LiveKit does not have, which its SDK for Go takes for none.
-            if !livekit::generate::KINDS.contains(&facts.kind.as_str()) {
-                continue;
-            }
-            let quoted = |text: &str| format!("\"{text}\"");
-            let (id, key) = (quoted(facts.id.as_str()), quoted(facts.key.as_str()));
-            templates.push(Template { body: recorded.body, id, key });
-        }
-    }
-    ensure!(!templates.is_empty(), "the recordings are empty");
-    Ok(templates)
-}
-
-impl Template {
-    fn copy(&self, n: usize, room: usize) -> String {
-        let own = |quoted: &str| format!("{}-{room}\"", quoted.trim_end_matches('"'));
-        self.body.replace(&self.id, &format!("\"EV_{n:012}\"")).replace(&self.key, &own(&self.key))
-    }
+fn requests(bodies: impl Iterator<Item = String>) -> Result<Vec<Bytes>> {
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok(bodies.map(|body| request(&body, now_s)).collect())
 }
 
 fn request(body: &str, now_s: u64) -> Bytes {

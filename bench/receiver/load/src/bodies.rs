@@ -1,0 +1,122 @@
+//! The bodies that are sent: recorded ones, each with an id and a room of its own.
+
+use anyhow::{Context as _, Result, ensure};
+
+/// The recordings, of a server and of LiveKit's own sender.
+const RECORDINGS: [&str; 3] = [
+    include_str!("../../../../crates/testkit/fixtures/livekit-1.11.0/meeting.jsonl"),
+    include_str!("../../../../crates/testkit/fixtures/livekit-1.11.0/two-rooms-and-abort.jsonl"),
+    include_str!("../../../../crates/testkit/fixtures/livekit-sender-1.54.0-all-types.jsonl"),
+];
+
+/// Recorded bodies taken apart at what each copy has of its own.
+#[derive(Debug)]
+pub struct Bodies(Vec<Template>);
+
+#[derive(Debug)]
+struct Template {
+    body: String,
+    id: String,
+    key: String,
+    /// It is ordered by its room.
+    of_room: bool,
+}
+
+impl Bodies {
+    /// Those of the recordings.
+    ///
+    /// # Errors
+    /// When a recording is not what it was.
+    pub fn recorded() -> Result<Bodies> {
+        let mut templates = Vec::new();
+        for recording in RECORDINGS {
+            for recorded in livekit::recording::parse(recording)? {
+                let facts = livekit::body::inspect(recorded.body.as_bytes()).context("a recorded body is refused")?;
+                // One event of a type that LiveKit does not have, which its SDK for Go takes for none.
+                if !livekit::generate::KINDS.contains(&facts.kind.as_str()) {
+                    continue;
+                }
+                let quoted = |text: &str| format!("\"{text}\"");
+                let (id, key) = (quoted(facts.id.as_str()), quoted(facts.key.as_str()));
+                let of_room = facts.room.as_deref() == Some(facts.key.as_str());
+                templates.push(Template { body: recorded.body, id, key, of_room });
+            }
+        }
+        ensure!(!templates.is_empty(), "the recordings are empty");
+        Ok(Bodies(templates))
+    }
+
+    /// So many copies: the recordings over and over, each time with rooms of its own, as if all these meetings took place
+    /// at a time. No two have the same id.
+    pub fn copies(&self, count: usize) -> impl Iterator<Item = String> {
+        let meetings = count / self.0.len() + 1;
+        (0..count).filter_map(move |n| {
+            let meeting = n % meetings;
+            let template = self.0.get((n / meetings + meeting) % self.0.len())?;
+            Some(template.copy(n, meeting))
+        })
+    }
+
+    /// So many copies of those that belong to a room, spread evenly over exactly so many rooms; the n-th one is of
+    /// [`room`]`(n % rooms)`. No two have the same id.
+    pub fn in_rooms(&self, count: usize, rooms: usize) -> impl Iterator<Item = String> {
+        let templates: Vec<&Template> = self.0.iter().filter(|template| template.of_room).collect();
+        (0..count).filter_map(move |n| {
+            let template = templates.get((n / rooms.max(1)) % templates.len().max(1))?;
+            Some(template.copy_as(n, &room(n % rooms.max(1))))
+        })
+    }
+
+    /// They themselves.
+    pub fn plain(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|template| template.body.as_str())
+    }
+}
+
+impl Template {
+    fn copy(&self, n: usize, room: usize) -> String {
+        let own = format!("{}-{room}", self.key.trim_matches('"'));
+        self.copy_as(n, &own)
+    }
+
+    fn copy_as(&self, n: usize, key: &str) -> String {
+        self.body.replace(&self.id, &format!("\"{}\"", id(n))).replace(&self.key, &format!("\"{key}\""))
+    }
+}
+
+/// The id of the n-th copy.
+#[must_use]
+pub fn id(n: usize) -> String {
+    format!("EV_{n:012}")
+}
+
+/// Which copy has this id.
+#[must_use]
+pub fn number(id: &str) -> Option<usize> {
+    id.strip_prefix("EV_")?.parse().ok()
+}
+
+/// The name of a room of [`Bodies::in_rooms`].
+#[must_use]
+pub fn room(number: usize) -> String {
+    format!("bench-room-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn there_are_exactly_so_many_rooms_and_each_has_its_share() {
+        let bodies = Bodies::recorded().unwrap();
+        let mut keys = HashSet::new();
+        for (n, body) in bodies.in_rooms(500, 20).enumerate() {
+            let facts = livekit::body::inspect(body.as_bytes()).unwrap();
+            assert_eq!((facts.key.as_str(), number(facts.id.as_str())), (room(n % 20).as_str(), Some(n)));
+            keys.insert(facts.key);
+        }
+        assert_eq!(keys.len(), 20);
+    }
+}
