@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn what_was_compiled_is_found_again_by_the_same_engine_only() {
         let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
-        let cache = Cache::open(folder.path(), &engine).unwrap();
+        let folder = folder.path().join("compiled");
+        let cache = Cache::open(&folder, &engine).unwrap();
         assert!(cache.get(&engine, WASM).is_none());
         cache.put(WASM, &Component::new(&engine, WASM).unwrap());
         assert!(cache.get(&engine, WASM).is_some());
@@ -121,22 +122,23 @@ mod tests {
         let mut other = wasmtime::Config::new();
         other.epoch_interruption(false);
         let other = Engine::new(&other).unwrap();
-        let cache_of_other = Cache::open(folder.path(), &other).unwrap();
+        let cache_of_other = Cache::open(&folder, &other).unwrap();
         assert!(cache_of_other.get(&other, WASM).is_none());
         // Even if it had the right name, and a right checksum.
-        fs::rename(only_file(folder.path()), cache_of_other.path(WASM)).unwrap();
+        fs::rename(only_file(&folder), cache_of_other.path(WASM)).unwrap();
         assert!(cache_of_other.get(&other, WASM).is_none());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "it is removed");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it is removed");
     }
 
     #[test]
     fn a_file_that_is_damaged_anywhere_is_ignored_and_removed() {
         let (folder, engine) = (tempfile::tempdir().unwrap(), engine());
-        let cache = Cache::open(folder.path(), &engine).unwrap();
+        let folder = folder.path().join("compiled");
+        let cache = Cache::open(&folder, &engine).unwrap();
         let component = Component::new(&engine, WASM).unwrap();
         for damage in [0, CHECKSUM, 1_000, usize::MAX] {
             cache.put(WASM, &component);
-            let path = only_file(folder.path());
+            let path = only_file(&folder);
             let mut file = fs::read(&path).unwrap();
             match file.get_mut(damage) {
                 Some(byte) => *byte ^= 1,

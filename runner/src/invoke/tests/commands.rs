@@ -29,8 +29,8 @@ async fn the_exit_code_of_a_program_says_how_the_event_ended() {
     assert_eq!(exited(0).await, (Outcome::Done, String::new()));
     assert_eq!(exited(75).await, (Outcome::Retry { after_ms: None }, "the last words.".to_owned()));
     assert_eq!(exited(65).await, (Outcome::Permanent, "the last words.".to_owned()));
-    assert_eq!(exited(1).await, (Outcome::Crash(Crash::Trap), "exited with code 1".to_owned()));
-    assert_eq!(exited(64).await, (Outcome::Crash(Crash::Trap), "exited with code 64".to_owned()));
+    assert_eq!(exited(1).await, (Outcome::Crash(Crash::Trap), "exited with code 1: the last words.".to_owned()));
+    assert_eq!(exited(64).await, (Outcome::Crash(Crash::Trap), "exited with code 64: the last words.".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
