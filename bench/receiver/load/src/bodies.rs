@@ -38,7 +38,8 @@ impl Bodies {
                 }
                 let quoted = |text: &str| format!("\"{text}\"");
                 let (id, key) = (quoted(facts.id.as_str()), quoted(facts.key.as_str()));
-                let of_room = facts.room.as_deref() == Some(facts.key.as_str());
+                // A name with escapes stands otherwise in the body, and is not replaced.
+                let of_room = facts.room.as_deref() == Some(facts.key.as_str()) && recorded.body.contains(&key);
                 templates.push(Template { body: recorded.body, id, key, of_room });
             }
         }
