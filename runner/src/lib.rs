@@ -8,6 +8,7 @@
 
 mod bindings;
 mod board;
+mod buckets;
 mod config;
 mod control;
 mod crew;

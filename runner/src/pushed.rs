@@ -3,25 +3,18 @@
 //! The configuration has a history, so that a runner which starts while the newest one is bad finds the one before it. The
 //! reports are kept in memory and forget by themselves whoever says no more.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_nats::jetstream::context::KeyValueErrorKind;
+use async_nats::jetstream;
 use async_nats::jetstream::kv::{self, Operation, Store, UpdateErrorKind, Watch};
-use async_nats::jetstream::stream::StorageType;
-use async_nats::jetstream::{self};
-use event::{Prefix, topology};
+use event::topology::{self, BucketSpec, StreamsConfig};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
+use crate::buckets::{self, key_of};
+
 /// The key of the configuration.
 pub const KEY: &str = "roomwire.yaml";
-
-/// Configurations that are kept; as many as NATS keeps of a key.
-const HISTORY: i64 = 64;
-
-/// After this time without a word a runner is taken for gone.
-const SILENCE: Duration = Duration::from_secs(15);
 
 /// How often a runner says how it stands.
 pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(4);
@@ -117,28 +110,17 @@ pub struct Pushed {
 }
 
 impl Pushed {
-    /// Opens the buckets of a prefix, and makes those that are not there.
+    /// Opens the buckets, and makes those that are not there.
     ///
     /// # Errors
     /// If NATS does not answer, or refuses.
-    pub async fn open(js: &jetstream::Context, prefix: &Prefix, replicas: usize) -> Result<Self, PushedError> {
-        let configs = kv::Config {
-            bucket: topology::config_bucket(prefix),
-            description: "The configuration of Roomwire's runners".to_owned(),
-            history: HISTORY,
-            num_replicas: replicas,
-            ..kv::Config::default()
+    pub async fn open(js: &jetstream::Context, streams: &StreamsConfig) -> Result<Self, PushedError> {
+        let open = async |spec: BucketSpec| {
+            let opened = buckets::open(js, &spec).await;
+            opened.map_err(|source| PushedError::Open { bucket: spec.name, source })
         };
-        let reports = kv::Config {
-            bucket: topology::config_reports_bucket(prefix),
-            description: "What Roomwire's runners say of their configuration".to_owned(),
-            history: 1,
-            max_age: SILENCE,
-            storage: StorageType::Memory,
-            num_replicas: replicas,
-            ..kv::Config::default()
-        };
-        Ok(Self { configs: bucket(js, configs).await?, reports: bucket(js, reports).await? })
+        let (configs, reports) = (topology::config_bucket(streams), topology::config_reports_bucket(streams));
+        Ok(Self { configs: open(configs).await?, reports: open(reports).await? })
     }
 
     /// The newest configuration, if there is one.
@@ -205,31 +187,10 @@ impl Pushed {
     /// # Errors
     /// If NATS does not answer.
     pub async fn reports(&self) -> Result<Vec<Report>, PushedError> {
-        let mut keys = self.reports.keys().await.map_err(|source| read(&self.reports, source))?;
-        let mut reports = BTreeMap::new();
-        while let Some(key) = keys.next().await {
-            let key = key.map_err(|source| read(&self.reports, source))?;
-            let value = self.reports.get(key).await.map_err(|source| read(&self.reports, source))?;
-            // One of another version that is not understood is as good as none.
-            let report = value.and_then(|value| serde_json::from_slice::<Report>(&value).ok());
-            reports.extend(report.map(|report| (report.runner.clone(), report)));
-        }
-        Ok(reports.into_values().collect())
-    }
-}
-
-async fn bucket(js: &jetstream::Context, config: kv::Config) -> Result<Store, PushedError> {
-    let name = config.bucket.clone();
-    let open = |source: Source| PushedError::Open { bucket: name.clone(), source };
-    match js.get_key_value(&name).await {
-        Ok(store) => return Ok(store),
-        Err(error) if error.kind() == KeyValueErrorKind::GetBucket => {}
-        Err(error) => return Err(open(error.into())),
-    }
-    match js.create_key_value(config).await {
-        Ok(store) => Ok(store),
-        // Another runner may have been quicker, with the same one or with one of another version.
-        Err(error) => js.get_key_value(&name).await.map_err(|_| open(error.into())),
+        let mut reports: Vec<Report> =
+            buckets::values(&self.reports).await.map_err(|source| read(&self.reports, source))?;
+        reports.sort_by(|one, other| one.runner.cmp(&other.runner));
+        Ok(reports)
     }
 }
 
@@ -239,11 +200,4 @@ fn read(store: &Store, source: impl Into<Source>) -> PushedError {
 
 fn revision(entry: &kv::Entry) -> Revision {
     Revision { number: entry.revision, text: String::from_utf8_lossy(&entry.value).into_owned() }
-}
-
-/// A runner's name with what a key may hold.
-fn key_of(runner: &str) -> String {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
-    let name: String = runner.chars().map(|letter| if fits(letter) { letter } else { '_' }).collect();
-    format!("config.{name}")
 }

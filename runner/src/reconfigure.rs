@@ -7,12 +7,12 @@
 mod fleet;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use service::admin::{Component, Health};
-use service::changes::FileChanges;
+use service::changes::Changes;
 use service::config;
 use service::error::Chain;
 use store::Renamed;
@@ -80,7 +80,7 @@ impl Reconfigure {
     }
 
     async fn follow_file(&mut self, path: &Path, shutdown: &CancellationToken) {
-        let mut changes = match FileChanges::of(path.to_owned()) {
+        let mut changes = match Changes::new() {
             Ok(changes) => changes,
             Err(error) => {
                 tracing::error!(%error, "changes of the configuration need a restart: SIGHUP cannot be handled");
@@ -89,14 +89,13 @@ impl Reconfigure {
             }
         };
         loop {
-            changes.look_beside(
-                self.config.secrets.files().into_iter().chain(self.config.livekit.secret_files()).collect(),
-            );
-            let change = tokio::select! {
-                change = changes.next() => change,
+            let secrets = self.config.secrets.files().into_iter().chain(self.config.livekit.secret_files());
+            let files: Vec<PathBuf> = std::iter::once(path.to_owned()).chain(secrets).collect();
+            let asked = tokio::select! {
+                asked = changes.next(&files) => asked,
                 () = shutdown.cancelled() => return,
             };
-            let judged = match change.text {
+            let judged = match tokio::fs::read_to_string(path).await {
                 Ok(text) => config::parse(&text, path).map_err(|error| error.to_string()),
                 Err(error) => Err(format!("the file cannot be read: {error}")),
             };
@@ -109,7 +108,7 @@ impl Reconfigure {
                 Err(why) => Err(why),
             };
             match applied {
-                Ok(Some(applied)) => self.tell(&applied, None, change.asked),
+                Ok(Some(applied)) => self.tell(&applied, None, asked),
                 Ok(None) => return,
                 Err(why) => self.tell_refused(&why),
             }

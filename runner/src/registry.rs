@@ -13,9 +13,10 @@ pub use versions::{NewVersion, Pushed, Version, Versions};
 use std::error::Error;
 use std::time::Duration;
 
-use async_nats::jetstream::stream::StorageType;
 use async_nats::jetstream::{Context, kv, object_store};
 use event::topology::{self, BucketSpec, StreamsConfig};
+
+use crate::buckets;
 
 /// How long NATS may take for one answer. A runner that cannot reach the registry is to know it soon.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
@@ -135,18 +136,8 @@ impl Registry {
     }
 
     async fn key_value(&self, doing: &'static str, spec: &BucketSpec) -> Result<kv::Store, RegistryError> {
-        let opening = async {
-            match self.js.get_key_value(&spec.name).await {
-                Ok(store) => Ok(store),
-                Err(_) => self.js.create_key_value(keys(spec)).await,
-            }
-        };
-        within(doing, opening).await
+        within(doing, buckets::open(&self.js, spec)).await
     }
-}
-
-fn storage(spec: &BucketSpec) -> StorageType {
-    if spec.in_memory { StorageType::Memory } else { StorageType::File }
 }
 
 fn objects(spec: &BucketSpec) -> object_store::Config {
@@ -154,20 +145,8 @@ fn objects(spec: &BucketSpec) -> object_store::Config {
         bucket: spec.name.clone(),
         max_bytes: spec.max_bytes,
         num_replicas: spec.replicas,
-        storage: storage(spec),
+        storage: buckets::storage(spec),
         ..object_store::Config::default()
-    }
-}
-
-fn keys(spec: &BucketSpec) -> kv::Config {
-    kv::Config {
-        bucket: spec.name.clone(),
-        history: i64::from(spec.history),
-        max_age: spec.max_age,
-        max_bytes: spec.max_bytes,
-        num_replicas: spec.replicas,
-        storage: storage(spec),
-        ..kv::Config::default()
     }
 }
 
@@ -180,8 +159,4 @@ where
         Ok(done) => done.map_err(|source| RegistryError::unreachable(doing, source)),
         Err(elapsed) => Err(RegistryError::unreachable(doing, elapsed)),
     }
-}
-
-fn unix_ms() -> u64 {
-    crate::invoke::unix_ms()
 }

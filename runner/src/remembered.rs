@@ -7,6 +7,7 @@ use store::{LedgerPlace, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::invoke::unix_ms;
 use crate::metrics::Metrics;
 
 /// The longest wait between two walks; where little is kept they come more often.
@@ -32,8 +33,7 @@ pub(crate) async fn run(store: Store, keep: Duration, metrics: Metrics, shutdown
 
 /// Walks over all of the ledger that is old, and leaves the store to others for half of the time.
 async fn walk(store: &Store, keep: Duration, metrics: &Metrics) {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let before = u64::try_from(now.saturating_sub(keep).as_millis()).unwrap_or_default();
+    let before = unix_ms().saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
     let (mut after, mut removed) = (LedgerPlace::default(), 0);
     loop {
         let began = Instant::now();

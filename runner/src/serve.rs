@@ -132,7 +132,10 @@ async fn serve(
     };
     let crew = Crew::new(shared.clone(), plugins, handlers.clone(), shutdown.clone());
     let mut reconfigure = Reconfigure { config, crew, live: live.clone(), shared: shared.clone(), max_message };
-    reconfigure.start(&health).await?;
+    tokio::select! {
+        started = reconfigure.start(&health) => started?,
+        () = shutdown.cancelled() => return Ok(()),
+    }
     // What other tasks depend on outlives the handlers: the outbox sends what the drain commits.
     let (background, mut beside) = (CancellationToken::new(), JoinSet::new());
     let control =

@@ -9,12 +9,12 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 use event::HandlerName;
-use jiff::SignedDuration;
 use runner::registry::{Deploy, Registry, Revision};
 use serde_json::json;
 use service::config::Config;
 
 use crate::args::Globals;
+use crate::duration;
 use crate::output::{self, Format};
 use crate::registry::{self, Named, short};
 use wait::Outcome;
@@ -41,16 +41,11 @@ pub(crate) struct RollbackFlags {
 #[derive(Debug, Args)]
 struct WaitFlags {
     /// How long to wait until all runners have taken it or refused it
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
     timeout: Duration,
     /// Do not wait for the runners
     #[arg(long)]
     no_wait: bool,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed.ok_or_else(|| "write a number and a unit, such as 30s or 2m".to_owned())
 }
 
 pub(crate) async fn deploy(globals: &Globals, flags: DeployFlags) -> anyhow::Result<ExitCode> {

@@ -6,6 +6,7 @@ mod control;
 mod demo;
 mod deploy;
 mod dlq;
+mod duration;
 mod events;
 mod failure;
 mod handler;

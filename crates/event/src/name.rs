@@ -114,13 +114,18 @@ name!(
     "start with a-z, then up to 31 of a-z, 0-9, `_` and `-`"
 );
 
+/// What a file, a key and a subject can be called by, and people can type.
+fn is_word(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
 name!(
     /// Name of a handler in the configuration.
     HandlerName,
     "handler name",
-    |text| text.len() <= 64
-        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')),
+    is_word,
     "start with a-z or 0-9, then up to 63 of a-z, 0-9, `_` and `-`"
 );
 
@@ -128,9 +133,7 @@ name!(
     /// Name of a plugin in the registry.
     PluginName,
     "plugin name",
-    |text| text.len() <= 64
-        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')),
+    is_word,
     "start with a-z or 0-9, then up to 63 of a-z, 0-9, `_` and `-`"
 );
 

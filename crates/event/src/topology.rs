@@ -66,16 +66,19 @@ pub struct StreamSpec {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// How many of a handler's deploys are remembered: as many as a key-value bucket can.
-pub const DEPLOYS_HISTORY: u8 = 64;
+/// As many values of a key as a key-value bucket can remember.
+pub const MOST_HISTORY: u8 = 64;
 
 /// After what time the report of a runner that says no more is forgotten.
-pub const RUNNERS_MAX_AGE: Duration = Duration::from_secs(15);
+pub const REPORTS_MAX_AGE: Duration = Duration::from_secs(15);
+
+/// Bytes of all reports of one kind. NATS sets them aside, in memory.
+pub const REPORTS_MAX_BYTES: u64 = 16 << 20;
 
 /// Bytes of all plugins in the registry. NATS sets them aside, so accounts with little room must have them.
 pub const PLUGINS_MAX_BYTES: u64 = 1 << 30;
 
-/// A bucket of the registry, which NATS makes a stream of.
+/// A bucket, which NATS makes a stream of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketSpec {
     /// Name of the bucket.
@@ -101,13 +104,25 @@ pub fn plugins_bucket(config: &StreamsConfig) -> BucketSpec {
 /// The key-value bucket of what is deployed, by handler.
 #[must_use]
 pub fn deploys_bucket(config: &StreamsConfig) -> BucketSpec {
-    BucketSpec { history: DEPLOYS_HISTORY, ..bucket(config, "DEPLOYS", 64 << 20) }
+    BucketSpec { history: MOST_HISTORY, ..bucket(config, "DEPLOYS", 64 << 20) }
 }
 
 /// The key-value bucket of what the runners report.
 #[must_use]
 pub fn runners_bucket(config: &StreamsConfig) -> BucketSpec {
-    BucketSpec { max_age: RUNNERS_MAX_AGE, in_memory: true, ..bucket(config, "RUNNERS", 64 << 20) }
+    BucketSpec { max_age: REPORTS_MAX_AGE, in_memory: true, ..bucket(config, "RUNNERS", REPORTS_MAX_BYTES) }
+}
+
+/// The key-value bucket of the configuration of a fleet. Its history is what a runner can go back to.
+#[must_use]
+pub fn config_bucket(config: &StreamsConfig) -> BucketSpec {
+    BucketSpec { history: MOST_HISTORY, ..bucket(config, "CONFIG", 64 << 20) }
+}
+
+/// The key-value bucket in which runners say what they made of it.
+#[must_use]
+pub fn config_reports_bucket(config: &StreamsConfig) -> BucketSpec {
+    BucketSpec { max_age: REPORTS_MAX_AGE, in_memory: true, ..bucket(config, "CONFIG_REPORTS", REPORTS_MAX_BYTES) }
 }
 
 fn bucket(config: &StreamsConfig, name: &str, max_bytes: u64) -> BucketSpec {
@@ -192,18 +207,6 @@ pub fn dead_stream_name(prefix: &Prefix) -> String {
     format!("{}_DEAD", prefix.stream())
 }
 
-/// Name of the key-value bucket of the configuration of a fleet: `RW_CONFIG`.
-#[must_use]
-pub fn config_bucket(prefix: &Prefix) -> String {
-    format!("{}_CONFIG", prefix.stream())
-}
-
-/// Name of the key-value bucket in which runners say what they made of it: `RW_CONFIG_REPORTS`.
-#[must_use]
-pub fn config_reports_bucket(prefix: &Prefix) -> String {
-    format!("{}_CONFIG_REPORTS", prefix.stream())
-}
-
 /// Name of a runner's consumer. Each epoch of ownership has its own, and so has each new attempt within one.
 #[must_use]
 pub fn consumer_name(handler: &str, shard: u16, epoch: u64, incarnation: u32) -> String {
@@ -258,11 +261,19 @@ mod tests {
     }
 
     #[test]
-    fn the_registry_has_versions_what_is_deployed_of_them_and_what_runners_say() {
-        let buckets = [plugins_bucket(&config()), deploys_bucket(&config()), runners_bucket(&config())];
+    fn a_bucket_remembers_what_can_be_gone_back_to_and_forgets_who_says_no_more() {
+        let all = [plugins_bucket, deploys_bucket, runners_bucket, config_bucket, config_reports_bucket];
+        let buckets = all.map(|of| of(&config()));
         let of: Vec<_> = buckets.iter().map(|it| (it.name.as_str(), it.history, it.max_age.as_secs())).collect();
-        assert_eq!(of, [("LK-1_PLUGINS", 1, 0), ("LK-1_DEPLOYS", 64, 0), ("LK-1_RUNNERS", 1, 15)]);
-        assert_eq!(buckets.map(|it| it.in_memory), [false, false, true]);
+        let expected = [
+            ("LK-1_PLUGINS", 1, 0),
+            ("LK-1_DEPLOYS", 64, 0),
+            ("LK-1_RUNNERS", 1, 15),
+            ("LK-1_CONFIG", 64, 0),
+            ("LK-1_CONFIG_REPORTS", 1, 15),
+        ];
+        assert_eq!(of, expected);
+        assert_eq!(buckets.map(|it| it.in_memory), [false, false, true, false, true]);
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! A configuration file that changes: its text, when it has stopped changing, and on SIGHUP.
+//! Files that are read again while a process runs: when they have stopped changing, and on SIGHUP.
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -10,71 +9,48 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::settled::{Contents, LOOK_EVERY, Settled};
 
-/// The wait after the disk could not be asked at all.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// What is to be judged.
+/// Tells when files are to be judged again.
 #[derive(Debug)]
-pub struct Change {
-    /// The file's text.
-    pub text: io::Result<String>,
-    /// Somebody asked for it with SIGHUP, so that also no change is worth a word.
-    pub asked: bool,
-}
-
-/// A configuration file, and the files whose content it refers to.
-#[derive(Debug)]
-pub struct FileChanges {
-    path: PathBuf,
-    beside: Vec<PathBuf>,
+pub struct Changes {
     settled: Settled,
     ticks: Interval,
     hangups: Signal,
 }
 
-impl FileChanges {
-    /// Looks at this file. The first look counts as a change: the file may be another one than what was read before.
+impl Changes {
+    /// The first look counts as a change: the files may be others than those that were read before.
     ///
     /// # Errors
-    ///
     /// When SIGHUP cannot be handled.
-    pub fn of(path: PathBuf) -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
+        Self::since(Settled::default())
+    }
+
+    /// What was judged before is no change.
+    pub(crate) fn after(judged: Contents) -> io::Result<Self> {
+        Self::since(Settled::after(judged))
+    }
+
+    fn since(settled: Settled) -> io::Result<Self> {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let hangups = signal(SignalKind::hangup())?;
-        Ok(Self { path, beside: Vec::new(), settled: Settled::default(), ticks, hangups })
+        Ok(Self { settled, ticks, hangups: signal(SignalKind::hangup())? })
     }
 
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &PathBuf {
-        &self.path
-    }
-
-    /// A change of one of these is a change, too.
-    pub fn look_beside(&mut self, files: Vec<PathBuf>) {
-        self.beside = files;
-    }
-
-    /// Waits for the next change.
-    pub async fn next(&mut self) -> Change {
+    /// Waits until these files are to be judged. True when somebody asked for it with SIGHUP, so that also no change is
+    /// worth a word.
+    pub async fn next(&mut self, files: &[PathBuf]) -> bool {
         loop {
             let asked = tokio::select! {
                 _ = self.ticks.tick() => false,
                 Some(()) = self.hangups.recv() => true,
             };
-            let (path, beside) = (self.path.clone(), self.beside.clone());
-            let read = spawn_blocking(move || {
-                let files = std::iter::once(path.as_path()).chain(beside.iter().map(PathBuf::as_path));
-                (Contents::read(files), std::fs::read_to_string(&path))
-            });
-            let Ok((contents, text)) = read.await else {
-                tokio::time::sleep(RETRY).await;
-                continue;
-            };
+            let files = files.to_owned();
+            let read = spawn_blocking(move || Contents::read(files.iter().map(PathBuf::as_path)));
+            let Ok(contents) = read.await else { continue };
             if self.settled.is_due(contents) || asked {
                 self.settled.judged();
-                return Change { text, asked };
+                return asked;
             }
         }
     }

@@ -67,6 +67,10 @@ const KEYS: Keys = Keys {
     later: &[],
 };
 
+/// The sections that stay each process's own where a fleet has one configuration: they say where it is, and hold what must be
+/// no other machine's. Whose signatures count (`plugins`) is no choice of whoever may push a configuration.
+pub const OWN_SECTIONS: [&str; 8] = ["nats", "streams", "state", "admin", "runner", "receiver", "privacy", "plugins"];
+
 /// Everything that `roomwire.yaml` says. The default is what an empty file says.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
@@ -150,6 +154,22 @@ pub fn process_env(name: &str) -> Option<String> {
 }
 
 impl Config {
+    /// A fleet's configuration with [`OWN_SECTIONS`] as `own` has them.
+    #[must_use]
+    pub fn with_own_of(self, own: &Self) -> Self {
+        Self {
+            nats: own.nats.clone(),
+            streams: own.streams.clone(),
+            state: own.state.clone(),
+            admin: own.admin.clone(),
+            runner: own.runner.clone(),
+            receiver: own.receiver.clone(),
+            privacy: own.privacy.clone(),
+            plugins: own.plugins.clone(),
+            ..self
+        }
+    }
+
     fn decode(root: &node::Node, problems: &mut Problems) -> Self {
         let section = Section::open(root, KEYS, problems);
         let mut config = Self { stated: section.entries().map(|(key, _)| key.to_owned()).collect(), ..Self::default() };

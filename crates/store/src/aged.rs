@@ -33,6 +33,42 @@ pub struct Aged {
     pub next: Option<LedgerPlace>,
 }
 
+/// One step: the entries behind one place, up to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Behind this entry.
+    pub(crate) begin: LedgerPlace,
+    /// Nothing settled before that time was created at this second, or later.
+    pub(crate) created_before: i64,
+}
+
+impl Step {
+    /// Whose first entry was found: that of the same project goes on, another project is begun.
+    pub(crate) fn new(
+        after: LedgerPlace,
+        (handler_id, run, project): (i64, String, String),
+        created_before: i64,
+    ) -> Self {
+        let is_same = (after.handler_id, &after.run, &after.project) == (handler_id, &run, &project);
+        let begin = LedgerPlace { handler_id, run, project, created: i64::MIN, event_id: String::new() };
+        Self { begin: if is_same { after } else { begin }, created_before }
+    }
+
+    /// Where a step ends that has as many entries as it may, with `last` the last of them; else where its project does.
+    /// Then where the walk goes on.
+    pub(crate) fn end(&self, last: Option<(i64, String)>) -> ((i64, String), LedgerPlace) {
+        let begin = self.begin.clone();
+        match last {
+            Some((created, event_id)) => {
+                let next = LedgerPlace { created, event_id: event_id.clone(), ..begin };
+                ((created, event_id), next)
+            }
+            // Nothing has this id: it stands for all that was created before.
+            None => ((self.created_before, String::new()), begin.behind_project()),
+        }
+    }
+}
+
 /// The seconds of a time in milliseconds, as creation is kept.
 pub(crate) fn seconds(time: Millis) -> i64 {
     (time / 1_000).cast_signed()
@@ -75,3 +111,22 @@ pub(crate) const REMOVE_ATTEMPTS: &str = "
             where l.handler_id = attempts.handler_id and l.run = attempts.run and l.project = attempts.project
                 and l.created = attempts.created and l.event_id = attempts.event_id
         )";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(project: &str, created: i64, event_id: &str) -> LedgerPlace {
+        LedgerPlace { handler_id: 1, run: "live".into(), project: project.into(), created, event_id: event_id.into() }
+    }
+
+    #[test]
+    fn a_walk_goes_on_in_its_project_and_begins_the_next_one_at_its_first_entry() {
+        let first = |project: &str| (1, "live".to_owned(), project.to_owned());
+        let step = Step::new(place("a", 7, "e"), first("a"), 100);
+        assert_eq!(step.begin, place("a", 7, "e"));
+        assert_eq!(step.end(Some((9, "f".to_owned()))), ((9, "f".to_owned()), place("a", 9, "f")));
+        assert_eq!(step.end(None), ((100, String::new()), place("a", i64::MAX, "")));
+        assert_eq!(Step::new(place("a", 7, "e"), first("b"), 100).begin, place("b", i64::MIN, ""));
+    }
+}

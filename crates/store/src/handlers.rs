@@ -51,3 +51,31 @@ pub(crate) const FORGET: [&str; 12] = [
     "delete from buckets where handler_id = $1",
     "delete from progress where handler_id = $1",
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_table_that_knows_handlers_by_number_is_forgotten() {
+        for database in ["sqlite", "postgres"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
+            let mut tables = Vec::new();
+            for file in std::fs::read_dir(folder).unwrap() {
+                let sql = std::fs::read_to_string(file.unwrap().path()).unwrap();
+                let made = sql
+                    .split("create table ")
+                    .skip(1)
+                    .filter(|made| made.split(';').next().is_some_and(|columns| columns.contains("handler_id ")));
+                tables.extend(made.filter_map(|made| made.split_whitespace().next().map(str::to_owned)));
+            }
+            assert!(tables.len() > 5, "{tables:?}");
+            for table in tables {
+                let sql = format!("delete from {table} where handler_id = $1");
+                assert!(FORGET.contains(&sql.as_str()), "{database}: {table}");
+            }
+        }
+    }
+}

@@ -1,8 +1,7 @@
 //! The configuration that NATS has for the whole fleet.
 //!
 //! A runner takes the newest one that it can: where the newest is refused at the start, the one before it, as if it had
-//! been running all the time. `nats`, `streams`, `state`, `admin`, `runner` and `plugins` are each process's own: who may
-//! push a configuration does not choose whose signatures count.
+//! been running all the time. [`config::OWN_SECTIONS`] stay this process's own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,7 +38,7 @@ impl Reconfigure {
     async fn open(&self, ready: &Component, shutdown: &CancellationToken) -> Option<Pushed> {
         let (js, config) = (&self.shared.js, &self.config);
         loop {
-            match Pushed::open(js, &config.prefix, config.topology.replicas).await {
+            match Pushed::open(js, &config.topology).await {
                 Ok(pushed) => return Some(pushed),
                 Err(error) => {
                     let error = Chain(&error).to_string();
@@ -151,17 +150,7 @@ impl Reconfigure {
                 "`streams.shards` is {other}, and this runner runs with {shards}; set it in its own file"
             ));
         }
-        Ok(config::Config {
-            nats: local.nats.clone(),
-            streams: local.streams.clone(),
-            state: local.state.clone(),
-            admin: local.admin.clone(),
-            runner: local.runner.clone(),
-            receiver: local.receiver.clone(),
-            privacy: local.privacy.clone(),
-            plugins: local.plugins.clone(),
-            ..pushed
-        })
+        Ok(pushed.with_own_of(local))
     }
 }
 

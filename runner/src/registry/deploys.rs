@@ -5,7 +5,8 @@ use event::PluginName;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::{RegistryError, unix_ms, within};
+use super::{RegistryError, within};
+use crate::invoke::unix_ms;
 
 /// A version that is to serve a handler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

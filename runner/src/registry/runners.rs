@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_nats::jetstream::kv;
-use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{RegistryError, within};
+use crate::buckets::{self, key_of};
 
 /// How far a runner is with the wanted version of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,12 +89,12 @@ impl Runners {
     pub(crate) async fn put(&self, report: &Report) -> Result<(), RegistryError> {
         const DOING: &str = "report";
         let value = serde_json::to_vec(report).map_err(|error| RegistryError::unreachable(DOING, error))?;
-        within(DOING, self.keys.put(key(&report.runner), value.into())).await.map(drop)
+        within(DOING, self.keys.put(key_of(&report.runner), value.into())).await.map(drop)
     }
 
     /// The runner is gone.
     pub(crate) async fn remove(&self, runner: &str) -> Result<(), RegistryError> {
-        within("take a report back", self.keys.purge(key(runner))).await
+        within("take a report back", self.keys.purge(key_of(runner))).await
     }
 
     /// What the runners say that are alive, or were a few seconds ago; by name.
@@ -103,33 +102,8 @@ impl Runners {
     /// # Errors
     /// When NATS does not answer.
     pub async fn all(&self) -> Result<Vec<Report>, RegistryError> {
-        let reading = async {
-            let mut keys = self.keys.keys().await?;
-            let mut names = Vec::new();
-            while let Some(name) = keys.next().await {
-                names.push(name?);
-            }
-            let mut reports = Vec::new();
-            for name in names {
-                // It may have gone meanwhile.
-                let Some(value) = self.keys.get(name).await? else { continue };
-                match serde_json::from_slice::<Report>(&value) {
-                    Ok(report) => reports.push(report),
-                    Err(error) => {
-                        tracing::warn!(%error, "a runner's report is not understood; has it another version?");
-                    }
-                }
-            }
-            reports.sort_by(|one, other| one.runner.cmp(&other.runner));
-            Ok::<_, async_nats::Error>(reports)
-        };
-        within("read the reports", reading).await
+        let mut reports: Vec<Report> = within("read the reports", buckets::values(&self.keys)).await?;
+        reports.sort_by(|one, other| one.runner.cmp(&other.runner));
+        Ok(reports)
     }
-}
-
-/// Names of runners have characters that keys cannot have.
-fn key(runner: &str) -> String {
-    let mut key = hex::encode(Sha256::digest(runner.as_bytes()));
-    key.truncate(32);
-    key
 }

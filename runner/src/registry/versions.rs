@@ -13,7 +13,8 @@ use service::config::DigestPrefix;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
-use super::{RegistryError, unix_ms, within};
+use super::{RegistryError, within};
+use crate::invoke::unix_ms;
 use crate::plugin::MAX_SIZE;
 
 /// How long the registry may send nothing of an object.

@@ -44,7 +44,7 @@ pub(super) async fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<Exit
 async fn running(globals: &Globals, file: &Config) -> anyhow::Result<Config> {
     let (connection, config) = fleet(globals, Some(file)).await?;
     let js = jetstream::new(connection.client.clone());
-    let newest = Pushed::open(&js, &config.nats.prefix, config.streams.replicas).await?.newest().await?;
+    let newest = Pushed::open(&js, &config.topology()).await?.newest().await?;
     let Some(newest) = newest else {
         let words = "nothing was pushed yet; name two files to compare, or push this one: `roomwire config push`";
         return Err(Usage(words.to_owned()).into());
@@ -54,19 +54,7 @@ async fn running(globals: &Globals, file: &Config) -> anyhow::Result<Config> {
 
 /// What the fleet has, with what is each runner's own taken from the file that it is compared with: that is no change.
 pub(super) fn of_fleet(text: &str, file: &Config) -> anyhow::Result<Config> {
-    let file = file.clone();
-    let fleets = parse(text, fleets_place())?;
-    Ok(Config {
-        nats: file.nats,
-        streams: file.streams,
-        state: file.state,
-        admin: file.admin,
-        runner: file.runner,
-        receiver: file.receiver,
-        privacy: file.privacy,
-        plugins: file.plugins,
-        ..fleets
-    })
+    Ok(parse(text, fleets_place())?.with_own_of(file))
 }
 
 /// Shows a plan; `new` is what it leads to.

@@ -23,7 +23,7 @@ pub(crate) struct Flags {
 pub(super) async fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<ExitCode> {
     let (connection, config) = fleet(globals, None).await?;
     let js = jetstream::new(connection.client.clone());
-    let history = Pushed::open(&js, &config.nats.prefix, config.streams.replicas).await?.history().await?;
+    let history = Pushed::open(&js, &config.topology()).await?.history().await?;
     let Some(newest) = history.first() else { bail!("nothing was pushed yet; `roomwire config push` does") };
     let wanted = flags.revision.unwrap_or(newest.number);
     let Some(found) = history.iter().find(|revision| revision.number == wanted) else {

@@ -10,12 +10,13 @@ use async_nats::jetstream;
 use clap::Args;
 use runner::pushed::{Pushed, Report, Revision};
 use serde_json::json;
-use service::config::{Config, ConfigError, literal_secrets};
+use service::config::{Config, ConfigError, OWN_SECTIONS, literal_secrets};
 use service::exit;
 use tokio::time::Instant;
 
 use super::{checked, diff, fleet, fleets_place, in_place_of, text_of};
 use crate::args::Globals;
+use crate::duration;
 use crate::output::{self, Format};
 
 /// How often the reports are read.
@@ -35,9 +36,9 @@ pub(crate) struct Flags {
     /// Push only if this is still the newest revision; 0: only if there is none
     #[arg(long, value_name = "NUMBER")]
     after: Option<u64>,
-    /// How long to wait for the runners, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    wait: u64,
+    /// How long to wait until all runners have taken it or refused it
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
+    timeout: Duration,
 }
 
 pub(super) async fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<ExitCode> {
@@ -49,7 +50,7 @@ pub(super) async fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<Exit
     let text = text_of(&flags.file)?;
     let (connection, config) = fleet(globals, Some(&file)).await?;
     let js = jetstream::new(connection.client.clone());
-    let pushed = Pushed::open(&js, &config.nats.prefix, config.streams.replicas).await?;
+    let pushed = Pushed::open(&js, &config.topology()).await?;
     let before = pushed.newest().await?;
     compare(globals.output, flags, &file, before.as_ref())?;
     if flags.dry_run {
@@ -79,8 +80,7 @@ fn compare(format: Format, flags: &Flags, file: &Config, before: Option<&Revisio
         None => Config { handlers: Vec::new(), ..new.clone() },
     };
     diff::show(format, &runner::diff(&old, &new), &new)?;
-    let own = ["nats", "streams", "state", "admin", "runner", "receiver", "privacy", "plugins"];
-    for section in own.into_iter().filter(|section| file.stated.contains(*section)) {
+    for section in OWN_SECTIONS.into_iter().filter(|section| file.stated.contains(*section)) {
         let words = format!("`{section}` is each process's own: runners do not take it from here");
         say(format, &json!({"note": words}), &format!("note: {words}"))?;
     }
@@ -110,11 +110,11 @@ async fn wait(format: Format, flags: &Flags, pushed: &Pushed, number: u64) -> an
         if unknowing.is_empty() && !reports.is_empty() {
             return Ok(reports.into_iter().filter(|report| report.refused_at(number).is_some()).collect());
         }
-        if began.elapsed() > Duration::from_secs(flags.wait) {
+        if began.elapsed() > flags.timeout {
             bail!(
-                "not every runner has said within {} s what it makes of revision {number}: {}; it stays pushed, and they take \
+                "not every runner has said within {:?} what it makes of revision {number}: {}; it stays pushed, and they take \
                  or refuse it when they get to it",
-                flags.wait,
+                flags.timeout,
                 unknowing.join(", ")
             );
         }

@@ -21,6 +21,7 @@ use super::{build, shown};
 use crate::args::Globals;
 use crate::failure::Usage;
 use crate::output::{self, Format};
+use crate::registry::short;
 use sources::Sources;
 use tail::Tail;
 
@@ -135,7 +136,7 @@ fn show(format: Format, attempt: &anyhow::Result<Built>) -> std::io::Result<()> 
             output::json(&json!({ "result": "failed", "error": Chain(error.as_ref()).to_string() }))
         }
         (Ok(built), Format::Text) => {
-            let digest: String = built.bench.digest().chars().take(12).collect();
+            let digest = short(built.bench.digest());
             output::line(&format!("built    {} (sha256:{digest}), which passes its check", built.plugin.display()))?;
             built.goal.iter().try_for_each(|goal| {
                 output::line(&format!("         it is at {}, where `roomwire up` swaps it in", goal.display()))

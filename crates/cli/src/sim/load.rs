@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::SignedDuration;
 use livekit::notifier::Notifier;
 use livekit::sender::Sender;
 use service::{exit, shutdown::Shutdown};
@@ -60,9 +59,9 @@ pub(crate) struct Flags {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     let fits = |duration: &Duration| *duration > Duration::ZERO && *duration <= LONGEST;
-    parsed
+    crate::duration::parse(text)
+        .ok()
         .filter(fits)
         .ok_or_else(|| format!("`{text}` is no duration; write for example `30s` or `10m`, at most `24h`"))
 }

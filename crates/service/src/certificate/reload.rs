@@ -8,15 +8,13 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Certificate, pair};
 use crate::admin::Metrics;
+use crate::changes::Changes;
 use crate::error::Chain;
-use crate::settled::{Contents, LOOK_EVERY, Settled};
 
 /// Keeps the certificate in step with its files, on a task of its own until `shutdown`. Connections that are open keep
 /// theirs. Files that cannot be used are refused, and the certificate stays as it was.
@@ -24,35 +22,23 @@ use crate::settled::{Contents, LOOK_EVERY, Settled};
 /// # Errors
 /// When SIGHUP cannot be handled.
 pub fn keep_reloaded(certificate: &Certificate, metrics: &Metrics, shutdown: CancellationToken) -> io::Result<()> {
-    let hangups = signal(SignalKind::hangup())?;
+    let changes = Changes::after(certificate.loaded.clone())?;
     let metrics = metrics.register(ReloadMetrics::register);
     let certificate = certificate.clone();
     tokio::spawn(async move {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = run(certificate, metrics, hangups) => {}
+            () = run(certificate, metrics, changes) => {}
         }
     });
     Ok(())
 }
 
-async fn run(certificate: Certificate, metrics: ReloadMetrics, mut hangups: Signal) {
+async fn run(certificate: Certificate, metrics: ReloadMetrics, mut changes: Changes) {
     let section = certificate.section.clone();
-    let mut settled = Settled::after(certificate.loaded.clone());
-    let mut ticks = interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let watched = [section.cert.clone(), section.key.clone()];
     loop {
-        let asked = tokio::select! {
-            _ = ticks.tick() => false,
-            Some(()) = hangups.recv() => true,
-        };
-        let files = section.clone();
-        let contents = spawn_blocking(move || Contents::read([&*files.cert, &*files.key]));
-        let Ok(contents) = contents.await else { continue };
-        if !settled.is_due(contents) && !asked {
-            continue;
-        }
-        settled.judged();
+        changes.next(&watched).await;
         let files = section.clone();
         let Ok(loaded) = spawn_blocking(move || pair::load(&files)).await else { continue };
         let cert = section.cert.display();

@@ -6,15 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use livekit::token::Keys;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Keyring;
 use crate::admin::Metrics;
+use crate::changes::Changes;
 use crate::config::{Config, load, process_env};
-use crate::settled::{Contents, LOOK_EVERY, Settled};
 use metrics::ReloadMetrics;
 
 /// Keeps `ring` in step with the file that `config` came from, on a task of its own until `shutdown`. Of the file only
@@ -24,7 +22,7 @@ use metrics::ReloadMetrics;
 ///
 /// When SIGHUP cannot be handled.
 pub fn keep_reloaded(config: &Config, ring: Keyring, metrics: &Metrics, shutdown: CancellationToken) -> io::Result<()> {
-    let hangups = signal(SignalKind::hangup())?;
+    let changes = Changes::new()?;
     let metrics = metrics.register(ReloadMetrics::register);
     metrics.known(ring.current().names().count());
     let source = config.source.clone().map(|path| Source {
@@ -35,7 +33,7 @@ pub fn keep_reloaded(config: &Config, ring: Keyring, metrics: &Metrics, shutdown
     tokio::spawn(async move {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = run(source, ring, metrics, hangups) => {}
+            () = run(source, ring, metrics, changes) => {}
         }
     });
     Ok(())
@@ -50,27 +48,17 @@ struct Source {
     has_keys: bool,
 }
 
-async fn run(source: Option<Source>, ring: Keyring, metrics: ReloadMetrics, mut hangups: Signal) {
+async fn run(source: Option<Source>, ring: Keyring, metrics: ReloadMetrics, mut changes: Changes) {
     let Some(mut source) = source else {
-        while hangups.recv().await.is_some() {
-            tracing::warn!("SIGHUP: there is no configuration file to read the keys from");
+        loop {
+            if changes.next(&[]).await {
+                tracing::warn!("SIGHUP: there is no configuration file to read the keys from");
+            }
         }
-        return;
     };
-    let mut settled = Settled::default();
-    let mut ticks = interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let asked = tokio::select! {
-            _ = ticks.tick() => false,
-            Some(()) = hangups.recv() => true,
-        };
-        let (path, secrets) = (source.path.clone(), source.secrets.clone());
-        let Ok(contents) = spawn_blocking(move || Contents::read(files(&path, &secrets))).await else { continue };
-        if !settled.is_due(contents) && !asked {
-            continue;
-        }
-        settled.judged();
+        let files: Vec<PathBuf> = std::iter::once(&source.path).chain(&source.secrets).cloned().collect();
+        let asked = changes.next(&files).await;
         let from = source.clone();
         let Ok(read) = spawn_blocking(move || read(&from)).await else { continue };
         match read {
@@ -91,10 +79,6 @@ async fn run(source: Option<Source>, ring: Keyring, metrics: ReloadMetrics, mut 
             }
         }
     }
-}
-
-fn files<'a>(config: &'a Path, secrets: &'a [PathBuf]) -> impl Iterator<Item = &'a Path> {
-    std::iter::once(config).chain(secrets.iter().map(PathBuf::as_path))
 }
 
 /// The keys that the file names now, and where they come from.

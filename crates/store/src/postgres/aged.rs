@@ -3,7 +3,7 @@
 use lanes::Millis;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use crate::aged::{Aged, FIRST, LAST, LedgerPlace, REMOVE, REMOVE_ATTEMPTS, seconds};
+use crate::aged::{Aged, FIRST, LAST, LedgerPlace, REMOVE, REMOVE_ATTEMPTS, Step, seconds};
 
 /// Whoever holds this lock walks: one runner at a time is enough.
 const WALK: &str = "select pg_try_advisory_xact_lock(hashtext('roomwire ledger walk'))";
@@ -40,12 +40,11 @@ async fn walk(
         .fetch_optional(&mut *conn)
         .await?;
     let Some(first) = first else { return Ok(Aged::default()) };
-    let (handler_id, run, project): (i64, String, String) = (first.try_get(0)?, first.try_get(1)?, first.try_get(2)?);
-    let is_same = (after.handler_id, &after.run, &after.project) == (handler_id, &run, &project);
-    let begin = LedgerPlace { handler_id, run, project, created: i64::MIN, event_id: String::new() };
-    let begin = if is_same { after.clone() } else { begin };
+    let of = (first.try_get(0)?, first.try_get(1)?, first.try_get(2)?);
+    let step = Step::new(after.clone(), of, created_before);
+    let begin = &step.begin;
     if first.try_get::<i64, _>(3)? >= created_before {
-        return Ok(Aged { removed: 0, next: Some(begin.behind_project()) });
+        return Ok(Aged { removed: 0, next: Some(begin.clone().behind_project()) });
     }
     let last = sqlx::query(LAST)
         .bind(begin.handler_id)
@@ -57,12 +56,8 @@ async fn walk(
         .bind(i64::from(limit.saturating_sub(1)))
         .fetch_optional(&mut *conn)
         .await?;
-    let next = match &last {
-        Some(last) => LedgerPlace { created: last.try_get(0)?, event_id: last.try_get(1)?, ..begin.clone() },
-        None => begin.clone().behind_project(),
-    };
-    // Nothing has this id: it stands for all that was created before.
-    let end = if last.is_some() { (next.created, next.event_id.clone()) } else { (created_before, String::new()) };
+    let last = last.map(|last| Ok::<_, sqlx::Error>((last.try_get(0)?, last.try_get(1)?))).transpose()?;
+    let (end, next) = step.end(last);
     let mut removed = 0;
     for (sql, counts) in [(REMOVE, true), (REMOVE_ATTEMPTS, false)] {
         let gone = sqlx::query(sql)
