@@ -33,6 +33,9 @@ use crate::shared::Shared;
 /// Reports that may wait for the task.
 const REPORTS: usize = 1_024;
 
+/// Ended invocations of which the machine is told at once.
+const ENDED: usize = 256;
+
 /// How often it is measured what is in hand.
 const MEASURE: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,8 @@ type MachineCommand = Command<Arc<Event>, Arc<Report>>;
 pub(crate) enum Message {
     /// For the machine.
     Input(MachineInput),
+    /// For the machine: invocations that ended.
+    Ended(Vec<MachineInput>),
     /// A shard is to be claimed: it is marked so in [`Shards`].
     Claim { shard: Shard },
     /// A shard is another runner's turn: it is marked so in [`Shards`].
@@ -170,13 +175,13 @@ impl Task {
         loop {
             let wake = self.machine.next_wake().map(|at| self.clock.instant(at));
             tokio::select! {
-                Some(message) = self.inbox.recv() => self.receive(message, draining).await,
-                () = sleep_until(wake), if wake.is_some() => self.feed(Input::Tick).await,
+                Some(message) = self.inbox.recv() => self.receive(message, draining),
+                () = sleep_until(wake), if wake.is_some() => self.feed(Input::Tick),
                 // The machine walks all its lanes for this: not with every input.
                 _ = measure.tick() => self.shared.metrics.waiting(&self.config, &self.machine),
                 () = shutdown.cancelled(), if !draining => {
                     draining = true;
-                    self.feed(Input::Drain).await;
+                    self.feed(Input::Drain);
                 }
             }
             while self.jobs.try_join_next().is_some() {}
@@ -189,24 +194,25 @@ impl Task {
         }
     }
 
-    async fn receive(&mut self, message: Message, draining: bool) {
+    fn receive(&mut self, message: Message, draining: bool) {
         match message {
             Message::Input(input) => {
                 self.note(&input);
-                self.feed(input).await;
+                self.feed(input);
             }
+            Message::Ended(inputs) => self.ended(inputs, draining),
             Message::Claim { shard } if draining => self.standing.remove(shard),
             Message::Claim { shard } => self.claim(shard),
             Message::GiveBack { shard } if self.shards.contains_key(&shard) => {
                 tracing::info!(handler = %self.config.name, shard, "giving a shard back: it is another runner's turn");
-                self.feed(Input::GiveBack { shard }).await;
+                self.feed(Input::GiveBack { shard });
             }
             Message::GiveBack { shard } => self.standing.remove(shard),
             Message::Assigned => {
                 self.assigned = true;
                 self.look_ready();
             }
-            Message::LeaseLost => self.lose_all().await,
+            Message::LeaseLost => self.lose_all(),
             Message::Claimed(claimed) => {
                 self.claiming -= 1;
                 // Of a lease that ran out meanwhile: the fleet knows, and may have asked for the shard anew.
@@ -215,7 +221,7 @@ impl Task {
                         self.release(claimed.owner, claimed.hold);
                     } else {
                         self.standing.set(claimed.owner.shard, Standing::Owned);
-                        self.take(*claimed).await;
+                        self.take(*claimed);
                     }
                 }
                 self.look_ready();
@@ -229,7 +235,7 @@ impl Task {
             }
             Message::StreamChanged { shard, incarnation } => {
                 if self.shards.get(&shard).is_some_and(|owned| owned.incarnation == incarnation) {
-                    self.feed(Input::Lost { shard }).await;
+                    self.feed(Input::Lost { shard });
                     self.drop_shard(shard);
                     if !draining {
                         self.claim(shard);
@@ -253,13 +259,13 @@ impl Task {
     }
 
     /// Drops every shard. What runs of them goes on to its end, and nothing of it is committed.
-    async fn lose_all(&mut self) {
+    fn lose_all(&mut self) {
         let shards: Vec<Shard> = self.shards.keys().copied().collect();
         if !shards.is_empty() {
             tracing::warn!(handler = %self.config.name, ?shards, "lost all shards: the lease of this runner ran out");
         }
         for shard in shards {
-            self.feed(Input::Lost { shard }).await;
+            self.feed(Input::Lost { shard });
             self.drop_shard(shard);
         }
     }
@@ -292,7 +298,28 @@ impl Task {
         }
     }
 
-    async fn feed(&mut self, input: MachineInput) {
+    /// Feeds the machine with invocations that ended, and with all others that have ended by now; then with what came
+    /// after them.
+    fn ended(&mut self, mut ended: Vec<MachineInput>, draining: bool) {
+        let mut next = None;
+        while ended.len() < ENDED {
+            match self.inbox.try_recv() {
+                Ok(Message::Ended(more)) => ended.extend(more),
+                Ok(message) => {
+                    next = Some(message);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let commands = self.machine.handle_all(self.clock.now(), ended);
+        self.carry_out_all(commands);
+        if let Some(message) = next {
+            self.receive(message, draining);
+        }
+    }
+
+    fn feed(&mut self, input: MachineInput) {
         let delivered = match &input {
             Input::Delivered { shard, .. } => Some(*shard),
             _ => None,
@@ -305,8 +332,12 @@ impl Task {
         {
             owned.letting_in = false;
         }
+        self.carry_out_all(commands);
+    }
+
+    fn carry_out_all(&mut self, commands: Vec<MachineCommand>) {
         for command in commands {
-            self.carry_out(command).await;
+            self.carry_out(command);
         }
         self.let_in();
     }
@@ -321,7 +352,7 @@ impl Task {
         }
     }
 
-    async fn carry_out(&mut self, command: MachineCommand) {
+    fn carry_out(&mut self, command: MachineCommand) {
         match command {
             Command::Consume { shard, epoch: _, incarnation, start } => self.consume(shard, incarnation, start),
             Command::LookUp { shard, lookup, events } => {
@@ -330,7 +361,7 @@ impl Task {
                     self.look_up_next(shard);
                 }
             }
-            Command::Start { shard, mark, invocations } => self.start(shard, mark, invocations).await,
+            Command::Start { shard, mark, invocations } => self.start(shard, mark, invocations),
             Command::Commit(commit) => {
                 let Some(owned) = self.shards.get(&commit.shard) else { return };
                 let owner = owned.owner.clone();

@@ -65,7 +65,7 @@ pub(crate) struct Budget {
 
 /// The data of one guest's store.
 pub(crate) struct Host {
-    wasi: WasiCtx,
+    wasi: Lazy,
     table: ResourceTable,
     http: wasmtime_wasi_http::WasiHttpCtx,
     outgoing: http::Outgoing,
@@ -86,19 +86,13 @@ impl Host {
     /// `stdio`.
     pub(crate) fn new(grants: Arc<Grants>, occasion: Occasion, budget: Budget, stdio: &Stdio) -> Self {
         let occasion = Arc::new(occasion);
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(stdio.out.clone()).stderr(stdio.err.clone()).max_random_size(limits::RANDOM_BYTES);
-        if let Some(input) = &stdio.input {
-            wasi.stdin(MemoryInputPipe::new(input.clone())).arg(PROGRAM);
-            environment(&mut wasi, &grants);
-        }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let mut http = wasmtime_wasi_http::WasiHttpCtx::new();
         http.set_field_size_limit(http::FIELDS);
         let calls = Calls::new(budget.timeout, budget.lease, grants.outgoing.clone());
         Self {
-            wasi: wasi.build(),
+            wasi: Lazy { stdio: stdio.clone(), made: None },
             table,
             http,
             outgoing: http::Outgoing::new(grants.http.clone(), calls.clone(), occasion.clone()),
@@ -117,8 +111,26 @@ impl Host {
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let Lazy { stdio, made } = &mut self.wasi;
+        WasiCtxView { ctx: made.get_or_insert_with(|| Box::new(wasi(stdio, &self.grants))), table: &mut self.table }
     }
+}
+
+/// What a guest sees of WASI, made when it first looks: with its clocks and sources of chance it costs more than many a
+/// guest that needs none of it.
+struct Lazy {
+    stdio: Stdio,
+    made: Option<Box<WasiCtx>>,
+}
+
+fn wasi(stdio: &Stdio, grants: &Grants) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(stdio.out.clone()).stderr(stdio.err.clone()).max_random_size(limits::RANDOM_BYTES);
+    if let Some(input) = &stdio.input {
+        wasi.stdin(MemoryInputPipe::new(input.clone())).arg(PROGRAM);
+        environment(&mut wasi, grants);
+    }
+    wasi.build()
 }
 
 impl wasmtime_wasi_http::WasiHttpView for Host {

@@ -35,8 +35,8 @@ use tokio::{
 };
 
 use crate::{
-    Aged, Claim, Claiming, Commit, Dropped, Error, Fleet, LedgerPlace, Member, OpenError, Owner, Renamed, Row, Sending,
-    Stop, StreamIdentity,
+    Aged, Claim, Claiming, Commit, Dropped, Error, Fleet, LedgerPlace, Marked, Member, OpenError, Owner, Renamed, Row,
+    Sending, Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     lease::Lease,
@@ -53,7 +53,6 @@ use writer::{Asked, Queue, Writer};
 
 pub(crate) use connect::is_url;
 pub use fleet::{BEAT, TTL};
-pub use marks::Marked;
 
 /// A beat that takes longer is given up: there must be time for the next one before the lease runs out.
 const BEAT_PATIENCE: Duration = Duration::from_secs(2);

@@ -36,7 +36,7 @@ use sqlx::{
 };
 
 use crate::{
-    Aged, Claim, Claiming, Commit, Dropped, Error, LedgerPlace, OpenError, Owner, Renamed, Sending, Stop,
+    Aged, Claim, Claiming, Commit, Dropped, Error, LedgerPlace, Marked, OpenError, Owner, Renamed, Sending, Stop,
     StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
@@ -50,7 +50,7 @@ use handlers::{Drops, Renames};
 use keyvalue::Sweeps;
 use letters::Erases;
 use lock::Lock;
-use marks::Marks;
+pub(crate) use marks::Marks;
 use outbox::Notes;
 use stops::Stops;
 use writer::{Queue, Writer};
@@ -120,8 +120,8 @@ impl Sqlite {
         Ok(())
     }
 
-    pub(crate) async fn mark(&self, owner: &Owner, running: &[Seq]) {
-        self.marks.put(owner, running).await;
+    pub(crate) fn mark(&self, owner: &Owner, running: &[Seq]) -> Marked {
+        Marked::in_file(Arc::clone(&self.marks), self.marks.put(owner, running))
     }
 
     pub(crate) async fn mark_alone(&self, owner: &Owner, seq: Seq) -> Result<(), Error> {

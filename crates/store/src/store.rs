@@ -156,12 +156,10 @@ impl Store {
     /// Marks all that runs of a shard from now on: nothing of it may begin before what this returns says that the mark
     /// is written. It outlives the process, not the machine, and costs no fsync; trouble with it is logged and stops
     /// nothing. A durable mark of [`Store::mark_alone`] is over with it. Marks of a shard are to be made in order.
-    pub async fn mark(&self, owner: &Owner, running: &[Seq]) -> Marked {
+    #[must_use]
+    pub fn mark(&self, owner: &Owner, running: &[Seq]) -> Marked {
         match &self.inner.backend {
-            Backend::Sqlite(db) => {
-                db.mark(owner, running).await;
-                Marked::default()
-            }
+            Backend::Sqlite(db) => db.mark(owner, running),
             Backend::Postgres(db) => db.mark(owner, running),
         }
     }

@@ -79,7 +79,7 @@ impl Task {
         });
     }
 
-    pub(super) async fn take(&mut self, claimed: Claimed) {
+    pub(super) fn take(&mut self, claimed: Claimed) {
         let Claimed { owner, hold, stream, state: claimed, stops } = claimed;
         let progress = &claimed.progress;
         tracing::info!(handler = %self.config.name, shard = owner.shard, epoch = owner.epoch, floor = progress.floor,
@@ -96,8 +96,8 @@ impl Task {
             to_look_up: VecDeque::new(),
         };
         self.shards.insert(owned.owner.shard, owned);
-        self.feed(Input::Stopped(stand::ended(&stops))).await;
-        self.feed(Input::Claimed(claimed)).await;
+        self.feed(Input::Stopped(stand::ended(&stops)));
+        self.feed(Input::Claimed(claimed));
     }
 }
 

@@ -10,6 +10,7 @@ use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use event::{Envelope, EventId, header, topology};
 use futures_util::{FutureExt as _, StreamExt as _};
 use lanes::{Delivery, Identity, Input, Seq, Shard, Verdict};
+use serde::Serializer as _;
 use service::config::DEAD_LETTER;
 use store::Event;
 use tokio::sync::{Semaphore, mpsc};
@@ -298,7 +299,12 @@ fn event_of(seq: Seq, envelope: Option<&Envelope>, headers: &HeaderMap, message:
 }
 
 fn headers_json(headers: &HeaderMap) -> String {
-    let map: serde_json::Map<String, serde_json::Value> =
-        headers.iter().filter_map(|(name, values)| Some((name.to_string(), values.first()?.as_str().into()))).collect();
-    serde_json::Value::Object(map).to_string()
+    let mut fields: Vec<(&str, &str)> =
+        headers.iter().filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str()))).collect();
+    // In one order, so that the same message has the same text each time.
+    fields.sort_unstable();
+    let mut json = Vec::with_capacity(512);
+    // Texts can always be written to memory.
+    let _ = serde_json::Serializer::new(&mut json).collect_map(fields);
+    String::from_utf8(json).unwrap_or_default()
 }

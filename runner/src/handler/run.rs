@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event::header;
 use futures_util::FutureExt as _;
@@ -10,38 +10,87 @@ use lanes::{Crash, Input, Invocation, Mark, Outcome, Seq, Shard};
 use livekit::body;
 use store::{Event, Hold, Keyvalue, Marked, Owner, Report};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
-use super::{Message, Task, send, wait_for_store};
+use super::{MachineInput, Message, Task, send, wait_for_store};
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::host::{Access, Lease, Level, LogLine, Uncommitted};
 use crate::invoke::{self, Finished};
 use crate::plugin::Generation;
 use crate::shared::Shared;
 
+/// Headers that a guest sees as attributes.
+const PASSED_ON: [(&str, &str); 5] = [
+    ("traceparent", header::TRACEPARENT),
+    ("dead-handler", store::RW_HANDLER),
+    ("dead-cause", store::RW_CAUSE),
+    ("dead-error", store::RW_ERROR),
+    ("dead-attempts", store::RW_ATTEMPTS),
+];
+
+/// Jobs that one task runs one after the other.
+const TOGETHER: usize = 16;
+
+/// A job that begins later than this after the first one of its task does not wait for those before it.
+const SLICE: Duration = Duration::from_micros(500);
+
 impl Task {
-    pub(super) async fn start(&mut self, shard: Shard, mark: Mark, invocations: Vec<Invocation<Arc<Event>>>) {
+    pub(super) fn start(&mut self, shard: Shard, mark: Mark, invocations: Vec<Invocation<Arc<Event>>>) {
         let Some(owned) = self.shards.get(&shard) else { return };
         let (owner, hold) = (owned.owner.clone(), owned.hold.clone());
         let (alone, marked) = match mark {
-            // Nothing of it runs before it is written. It has a place of its own, so it waits for no commit's fsync.
-            Mark::Running(running) => (None, self.shared.store.mark(&owner, &running).await),
+            // Nothing of it runs before that is written. It has a place of its own, so it waits for no commit's fsync.
+            Mark::Running(running) => (None, self.shared.store.mark(&owner, &running)),
             Mark::Alone(seq) => (Some(seq), Marked::default()),
         };
+        let mut jobs = Vec::with_capacity(TOGETHER.min(invocations.len()));
         for invocation in invocations {
-            let job = Job {
+            jobs.push(Job {
                 shared: self.shared.clone(),
                 generation: self.plugin.current(),
                 owner: owner.clone(),
                 hold: hold.clone(),
-                marked: marked.clone(),
                 alone,
                 invocation,
                 uncommitted: self.uncommitted.clone(),
-                reports: self.reports.clone(),
-            };
-            self.jobs.spawn(job.run());
+            });
+            if jobs.len() == TOGETHER {
+                self.jobs.spawn(together(marked.clone(), std::mem::take(&mut jobs), self.reports.clone()));
+            }
+        }
+        if !jobs.is_empty() {
+            self.jobs.spawn(together(marked, jobs, self.reports.clone()));
         }
     }
+}
+
+/// Runs jobs one after the other, for as long as none of them waits and all are quick: most are over in microseconds,
+/// and a task for each would cost as much. Whatever waits, and whatever comes after something slow, gets a task of its
+/// own, so that no event waits for another one's host calls.
+async fn together(marked: Marked, jobs: Vec<Job>, reports: mpsc::Sender<Message>) {
+    marked.written().await;
+    let began = Instant::now();
+    // Dropped with this task, and what runs of it with that.
+    let (mut apart, mut ended) = (JoinSet::new(), Vec::with_capacity(jobs.len()));
+    for job in jobs {
+        let mut run = Box::pin(job.run());
+        if began.elapsed() < SLICE
+            && let Some(input) = run.as_mut().now_or_never()
+        {
+            ended.extend(input);
+            continue;
+        }
+        let reports = reports.clone();
+        apart.spawn(async move {
+            if let Some(input) = run.await {
+                send(&reports, Message::Ended(vec![input])).await;
+            }
+        });
+    }
+    if !ended.is_empty() {
+        send(&reports, Message::Ended(ended)).await;
+    }
+    while apart.join_next().await.is_some() {}
 }
 
 /// One invocation on its way.
@@ -50,16 +99,14 @@ struct Job {
     generation: Arc<Generation>,
     owner: Owner,
     hold: Hold,
-    marked: Marked,
     alone: Option<Seq>,
     invocation: Invocation<Arc<Event>>,
     uncommitted: Arc<Uncommitted>,
-    reports: mpsc::Sender<Message>,
 }
 
 impl Job {
-    async fn run(self) {
-        self.marked.clone().written().await;
+    /// What the machine is told of it; nothing where it is not ours to tell.
+    async fn run(self) -> Option<MachineInput> {
         let finished = match self.alone {
             None => {
                 let _others_too = self.shared.lone.read().await;
@@ -72,7 +119,7 @@ impl Job {
             }
         };
         // Not ours any more: the handler's task hears of it from the fleet, or from the store.
-        let Some(mut finished) = finished else { return };
+        let mut finished = finished?;
         let mut report = Arc::new(std::mem::take(&mut finished.report));
         if !self.uncommitted.add(&report) {
             finished.outcome = Outcome::Conflict;
@@ -80,13 +127,12 @@ impl Job {
         }
         self.shared.metrics.invoked(&self.owner.handler, &report);
         self.log(&finished, &report);
-        let input = Input::Finished {
+        Some(Input::Finished {
             shard: self.owner.shard,
             invocation: self.invocation.invocation,
             outcome: finished.outcome,
             report,
-        };
-        send(&self.reports, Message::Input(input)).await;
+        })
     }
 
     /// Marks it, for as long as it takes; false if the shard is lost meanwhile.
@@ -142,7 +188,10 @@ impl Job {
     fn event(&self) -> wit::Event {
         let event = &self.invocation.event;
         let facts = body::inspect(&event.body).ok();
-        let headers: serde_json::Value = serde_json::from_str(&event.headers).unwrap_or_default();
+        // Most events have none of these headers, and need not be parsed for them.
+        let named = PASSED_ON.iter().any(|(_, header)| event.headers.contains(header));
+        let headers: serde_json::Value =
+            if named { serde_json::from_str(&event.headers).unwrap_or_default() } else { serde_json::Value::Null };
         let of_header = |name: &str| headers.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
         let mut attributes = vec![
             ("ordering-key".to_owned(), event.key.to_string()),
@@ -153,15 +202,9 @@ impl Job {
         };
         attribute("room-sid", facts.as_ref().and_then(|facts| facts.room_sid.clone()));
         attribute("received-at", rfc3339(i64::try_from(event.received_at_ms).ok()));
-        attribute("traceparent", of_header(header::TRACEPARENT));
         attribute("final-attempt", self.invocation.is_final.then(|| "true".to_owned()));
         attribute("redriven", self.invocation.redriven.then(|| "true".to_owned()));
-        for (name, header) in [
-            ("dead-handler", store::RW_HANDLER),
-            ("dead-cause", store::RW_CAUSE),
-            ("dead-error", store::RW_ERROR),
-            ("dead-attempts", store::RW_ATTEMPTS),
-        ] {
+        for (name, header) in PASSED_ON {
             attribute(name, of_header(header).map(|value| header_text(&value)));
         }
         wit::Event {

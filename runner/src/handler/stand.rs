@@ -29,10 +29,10 @@ impl Task {
             }
         };
         let paused = stops.iter().find(|(_, ended)| ended.is_none()).map(|(since, _)| *since);
-        self.feed(Input::Stopped(ended(&stops))).await;
+        self.feed(Input::Stopped(ended(&stops)));
         if let Some(since) = paused {
             tracing::warn!(handler = %self.config.name, "the handler is paused; `roomwire handler resume` lets it go on");
-            self.feed(Input::Pause { since }).await;
+            self.feed(Input::Pause { since });
         }
     }
 

@@ -42,6 +42,7 @@ pub(crate) struct Tail {
 }
 
 /// The standard streams of one guest.
+#[derive(Clone)]
 pub(crate) struct Stdio {
     /// What a command reads; another plugin has no stdin.
     pub(crate) input: Option<Bytes>,

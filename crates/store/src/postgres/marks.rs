@@ -23,6 +23,7 @@ use tracing::warn;
 
 use super::{connect::Place, text::stored};
 use crate::{
+    Marked,
     error::Chain,
     progress::seqs,
     scope::{Owner, now},
@@ -30,22 +31,6 @@ use crate::{
 
 /// A mark that takes longer is given up: what it is for begins all the same.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A mark on its way. What it is for may begin when it is written, or when it turned out that it cannot be.
-#[derive(Clone, Debug, Default)]
-pub struct Marked {
-    pending: Option<(u64, watch::Receiver<u64>)>,
-}
-
-impl Marked {
-    /// Waits for that.
-    pub async fn written(mut self) {
-        if let Some((version, written)) = &mut self.pending {
-            // An error means that the store was closed: nothing that begins now can be committed.
-            let _ = written.wait_for(|written| *written >= *version).await;
-        }
-    }
-}
 
 /// The marks of all shards of this process.
 #[derive(Debug)]
@@ -97,7 +82,7 @@ impl Marks {
         let version = waiting.0;
         drop(waiting);
         self.waiting.wake.notify_one();
-        Marked { pending: Some((version, self.written.clone())) }
+        Marked::in_table(version, self.written.clone())
     }
 
     pub(crate) fn stop(&self) {

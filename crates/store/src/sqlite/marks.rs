@@ -2,11 +2,15 @@
 //!
 //! They are written before invocations start and need no fsync: they must outlive the process, not the machine. What
 //! they say is advisory, so trouble with this file is logged and the file is made anew; it never stops any work.
+//!
+//! Whoever waits for a mark writes all that wait. A later mark of a shard replaces an earlier one that is not written yet,
+//! since each names all that runs.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -34,6 +38,25 @@ pub(crate) struct Marks {
     /// None while the file cannot be used.
     conn: Mutex<Option<SqliteConnection>>,
     next: AtomicU64,
+    waiting: std::sync::Mutex<Waiting>,
+    /// The version up to which marks are written, or cannot be.
+    written: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    version: u64,
+    marks: HashMap<Of, Running>,
+}
+
+/// Handler, run and shard.
+type Of = (Arc<str>, Arc<str>, Shard);
+
+#[derive(Debug)]
+struct Running {
+    epoch: u64,
+    number: u64,
+    seqs: String,
 }
 
 /// What one owner had in flight.
@@ -52,7 +75,13 @@ impl Marks {
         let path = beside(database, ".marks");
         let conn = open_or_make_anew(&path).await;
         // Numbers only order the marks of one epoch, so beginning at the time is more than enough.
-        Self { path, conn: Mutex::new(conn), next: AtomicU64::new(now()) }
+        Self {
+            path,
+            conn: Mutex::new(conn),
+            next: AtomicU64::new(now()),
+            waiting: std::sync::Mutex::default(),
+            written: AtomicU64::new(0),
+        }
     }
 
     /// The next number: a mark with a higher one was written later.
@@ -60,37 +89,68 @@ impl Marks {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) async fn put(&self, owner: &Owner, running: &[Seq]) {
+    /// Takes a mark in; it is written when [`Marks::write`] has returned for the version that this returns.
+    pub(crate) fn put(&self, owner: &Owner, running: &[Seq]) -> u64 {
+        let of = (Arc::clone(&owner.handler), Arc::clone(&owner.run), owner.shard);
+        let mark = Running { epoch: owner.epoch, number: self.number(), seqs: seqs(running.iter().copied()) };
+        let mut waiting = self.waiting();
+        waiting.version += 1;
+        if waiting.marks.get(&of).is_none_or(|before| before.epoch <= mark.epoch) {
+            waiting.marks.insert(of, mark);
+        }
+        waiting.version
+    }
+
+    /// Writes what waits, unless somebody else has done so.
+    pub(crate) async fn write(&self, version: u64) {
+        let mut conn = self.conn.lock().await;
+        if self.written.load(Ordering::Acquire) < version {
+            self.write_all(&mut conn).await;
+        }
+    }
+
+    async fn write_all(&self, conn: &mut Option<SqliteConnection>) {
         const PUT: &str = "
-            insert into marks (handler, run, shard, epoch, number, running) values (?1, ?2, ?3, ?4, ?5, ?6)
+            insert into marks (handler, run, shard, epoch, number, running)
+            select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?1)
+            where true
             on conflict (handler, run, shard)
             do update set epoch = excluded.epoch, number = excluded.number, running = excluded.running
             where excluded.epoch >= marks.epoch";
-        let mut conn = self.conn.lock().await;
-        for _ in 0..2 {
-            let Some(open) = conn.as_mut() else { break };
-            let put = sqlx::query(PUT)
-                .bind(Arc::clone(&owner.handler))
-                .bind(Arc::clone(&owner.run))
-                .bind(i64::from(owner.shard))
-                .bind(owner.epoch.cast_signed())
-                .bind(self.number().cast_signed())
-                .bind(seqs(running.iter().copied()))
-                .execute(open)
-                .await;
-            match put {
-                Ok(_) => return,
-                Err(error) => self.make_anew(&mut conn, &error).await,
+        let (version, marks) = {
+            let mut waiting = self.waiting();
+            (waiting.version, std::mem::take(&mut waiting.marks))
+        };
+        if !marks.is_empty() {
+            let rows: serde_json::Value = marks
+                .into_iter()
+                .map(|((handler, run, shard), Running { epoch, number, seqs })| {
+                    serde_json::json!([*handler, *run, shard, epoch.cast_signed(), number.cast_signed(), seqs])
+                })
+                .collect();
+            let rows = rows.to_string();
+            for _ in 0..2 {
+                let Some(open) = conn.as_mut() else { break };
+                match sqlx::query(PUT).bind(rows.clone()).execute(open).await {
+                    Ok(_) => break,
+                    Err(error) => self.make_anew(conn, &error).await,
+                }
+            }
+            if conn.is_none() {
+                *conn = open_or_make_anew(&self.path).await;
             }
         }
-        if conn.is_none() {
-            *conn = open_or_make_anew(&self.path).await;
-        }
+        self.written.store(version, Ordering::Release);
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn remove(&self, owner: &Owner) {
         const REMOVE: &str = "delete from marks where handler = ?1 and run = ?2 and shard = ?3 and epoch <= ?4";
         let mut conn = self.conn.lock().await;
+        self.write_all(&mut conn).await;
         let Some(open) = conn.as_mut() else { return };
         let removed = sqlx::query(REMOVE)
             .bind(Arc::clone(&owner.handler))
@@ -106,6 +166,7 @@ impl Marks {
 
     pub(crate) async fn all(&self) -> Vec<Mark> {
         let mut conn = self.conn.lock().await;
+        self.write_all(&mut conn).await;
         let Some(open) = conn.as_mut() else { return Vec::new() };
         match read(open).await {
             Ok(marks) => marks,

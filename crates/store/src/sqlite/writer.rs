@@ -94,7 +94,7 @@ impl Desk {
     }
 }
 
-/// A job: a piece of work with its answer and the one who waits for it.
+/// A job: a piece of work with its answer and the one who waits for it. Carried out within a savepoint named `work`.
 pub(crate) trait Job: Send {
     fn carry_out<'a>(
         &'a mut self,
@@ -116,7 +116,6 @@ impl<W: Work> Job for Asked<W> {
         desk: &'a mut Desk,
     ) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>> {
         Box::pin(async move {
-            execute(&mut desk.conn, "savepoint work").await?;
             let (keep, answer) = match self.work.carry_out(desk).await {
                 Ok(Verdict::Keep(output)) => (true, Ok(output)),
                 Ok(Verdict::Undo(output)) => (false, Ok(output)),
@@ -127,7 +126,6 @@ impl<W: Work> Job for Asked<W> {
                 execute(&mut desk.conn, "rollback to work").await?;
                 desk.names.forget();
             }
-            execute(&mut desk.conn, "release work").await?;
             self.answer = Some(answer);
             Ok(())
         })
@@ -275,11 +273,14 @@ impl Writer {
         };
         desk.now = now();
         desk.posted = false;
-        execute(&mut desk.conn, "begin immediate").await?;
+        // Each call crosses to the driver's thread and back, so what follows one upon the other goes in one.
+        let mut next = "begin immediate; savepoint work";
         for job in jobs {
+            execute(&mut desk.conn, next).await?;
             job.carry_out(desk).await?;
+            next = "release work; savepoint work";
         }
-        execute(&mut desk.conn, "commit").await?;
+        execute(&mut desk.conn, "release work; commit").await?;
         Ok(desk.posted)
     }
 

@@ -91,7 +91,7 @@ async fn a_process_that_is_killed_leaves_everything_that_was_answered() {
     world.put_done(&owner, vec![row(1, Origin::Stream, effects), row(2, Origin::Stream, parked(1))]).await;
     let id = world.outbox_waiting(0, 1).await.unwrap()[0].id;
     world.outbox_sending(&[Sending { id, stream: "A".into(), last_seq: 9 }], 5).await.unwrap();
-    world.mark(&owner, &[3, 4]).await.written().await;
+    world.mark(&owner, &[3, 4]).written().await;
     // The files as they are in the middle of its life, as the next process finds them after a kill.
     let folder = TempDir::new().unwrap();
     for entry in std::fs::read_dir(world.folder.path()).unwrap() {
@@ -111,7 +111,7 @@ async fn a_process_that_is_killed_leaves_everything_that_was_answered() {
 async fn marks_that_cannot_be_read_are_made_anew() {
     let world = World::new().await;
     let owner = world.own().await;
-    world.mark(&owner, &[1]).await.written().await;
+    world.mark(&owner, &[1]).written().await;
     world.store.close().await;
     std::fs::write(
         world.path("state.db.marks"),
@@ -121,7 +121,7 @@ async fn marks_that_cannot_be_read_are_made_anew() {
     let world = World::at(world.folder).await;
     let claim = world.claim_as("b", 0).await;
     assert_eq!(claim.claimed.suspects, []);
-    world.mark(&owner_of(&claim.claimed), &[2]).await.written().await;
+    world.mark(&owner_of(&claim.claimed), &[2]).written().await;
     let world = world.restart().await;
     assert_eq!(world.claim_as("c", 0).await.claimed.suspects, [Suspect { seq: 2, deaths: 1, lone_deaths: 0 }]);
 }
@@ -134,7 +134,7 @@ async fn marks_that_break_while_running_are_made_anew() {
     let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
     sqlx::query("drop table marks").execute(&mut raw).await.unwrap();
     drop(raw);
-    world.mark(&owner, &[6]).await.written().await;
+    world.mark(&owner, &[6]).written().await;
     let world = world.restart().await;
     assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [Suspect { seq: 6, deaths: 1, lone_deaths: 0 }]);
 }

@@ -90,7 +90,7 @@ async fn a_runner_that_does_not_tell_that_it_lives_is_buried_and_fenced() {
     world.store.beat(&member("a")).await.unwrap();
     let hold = world.store.hold();
     let owner = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
-    world.mark(&owner, &[1, 2]).await.written().await;
+    world.mark(&owner, &[1, 2]).written().await;
     assert!(hold.is_good());
 
     world.expire_all_but("b").await;

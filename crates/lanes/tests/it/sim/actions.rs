@@ -11,6 +11,16 @@ use super::store::{DeadRow, SimCommit, SimRow};
 use super::truth::{Event, Poison, Report};
 use super::world::World;
 
+/// What became of an invocation.
+enum End {
+    /// It ended, and this is to be told.
+    Ended(Input<Event, Report>),
+    /// There is none.
+    Idle,
+    /// It ended the process.
+    Died,
+}
+
 impl World {
     /// One thing happens, by the plan's weights.
     pub(crate) fn step(&mut self) -> Judged {
@@ -331,11 +341,23 @@ impl World {
         (!changed.is_empty()).then_some(CommitReply::Refused(changed))
     }
 
-    /// An invocation ends, or ends the process.
+    /// Some invocations end, of which the machine hears at once; or one ends the process, and of the others it never hears.
     pub(crate) fn finish(&mut self) -> Judged {
+        let mut together = Vec::new();
+        for _ in 0..self.dice.from(1, 3) {
+            match self.end()? {
+                End::Ended(input) => together.push(input),
+                End::Idle => break,
+                End::Died => return Ok(()),
+            }
+        }
+        if together.is_empty() { Ok(()) } else { self.feed_all(together) }
+    }
+
+    fn end(&mut self) -> Result<End, String> {
         let running: Vec<u64> = self.process.running.keys().copied().collect();
         if running.is_empty() {
-            return Ok(());
+            return Ok(End::Idle);
         }
         let invocation = self.dice.pick(&running);
         let run = self.process.running[&invocation].clone();
@@ -343,7 +365,8 @@ impl World {
         let was_dead = self.stores[usize::from(run.shard)].was_dead.contains(&run.of);
         if known.killer && !was_dead {
             self.say(|| format!("* {} of shard {} kills", run.seq, run.shard));
-            return self.crash();
+            self.crash()?;
+            return Ok(End::Died);
         }
         self.process.running.remove(&invocation);
         let outcome = self.outcome();
@@ -366,7 +389,7 @@ impl World {
         {
             claim.cleared.insert(run.seq);
         }
-        self.feed(Input::Finished { shard: run.shard, invocation, outcome, report })
+        Ok(End::Ended(Input::Finished { shard: run.shard, invocation, outcome, report }))
     }
 
     fn outcome(&mut self) -> Outcome {

@@ -143,7 +143,7 @@ fn lanes_done(attempt: u32) -> lanes::Change<std::sync::Arc<store::Report>> {
 async fn a_released_shard_is_clean_and_claimed_again_with_the_next_epoch() {
     let world = World::new().await;
     let owner = world.own().await;
-    world.mark(&owner, &[1, 2]).await.written().await;
+    world.mark(&owner, &[1, 2]).written().await;
     world.mark_alone(&owner, 2).await.unwrap();
     world.release(&owner).await.unwrap();
     assert!(world.books().await.unwrap()[0].clean);
@@ -183,7 +183,7 @@ async fn every_call_can_be_spawned() {
         store.outcomes(&[]).await.unwrap();
         store.beat(&super::world::member("process-1")).await.unwrap();
         let owner = owner_of(&store.claim(claiming("process-1", 0)).await.unwrap().claimed);
-        store.mark(&owner, &[1]).await.written().await;
+        store.mark(&owner, &[1]).written().await;
         store.mark_alone(&owner, 1).await.unwrap();
         store.commit(&owner, commit(&owner, progress(1), vec![row(1, Origin::Stream, done())])).await;
         store.outbox_sending(&[], 1).await.unwrap();

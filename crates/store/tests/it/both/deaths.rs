@@ -13,8 +13,8 @@ fn suspect(seq: u64, deaths: u32, lone_deaths: u32) -> Suspect {
 async fn what_was_in_flight_is_suspect_after_a_death_and_what_is_settled_is_not() {
     let world = World::new().await;
     let owner = world.own().await;
-    world.mark(&owner, &[1, 2, 3]).await.written().await;
-    world.mark(&owner, &[2, 3, 4, 9]).await.written().await;
+    world.mark(&owner, &[1, 2, 3]).written().await;
+    world.mark(&owner, &[2, 3, 4, 9]).written().await;
     let after = Progress { floor: 2, ranges: vec![(9, 9)], ..Progress::default() };
     let rows = vec![row(2, Origin::Stream, done())];
     assert_eq!(world.commit(&owner, commit(&owner, after, rows)).await, lanes::CommitReply::Done);
@@ -30,7 +30,7 @@ async fn deaths_add_up_and_a_death_is_counted_once() {
         let claim = world.claim_as(claimer, 0).await;
         let expected = if deaths == 0 { vec![] } else { vec![suspect(5, deaths, 0)] };
         assert_eq!(claim.claimed.suspects, expected);
-        world.mark(&owner_of(&claim.claimed), &[5]).await.written().await;
+        world.mark(&owner_of(&claim.claimed), &[5]).written().await;
         world = world.restart().await;
     }
     // Claimed without anything in flight: the suspects stay, and no death is added.
@@ -43,11 +43,11 @@ async fn deaths_add_up_and_a_death_is_counted_once() {
 async fn a_death_in_a_lone_run_is_that_event_s_alone_in_the_whole_process() {
     let world = World::new().await;
     let (first, second) = (world.claim_as("a", 0).await, world.claim_as("a", 1).await);
-    world.mark(&owner_of(&second.claimed), &[7, 8]).await.written().await;
-    world.mark(&owner_of(&first.claimed), &[3, 4]).await.written().await;
+    world.mark(&owner_of(&second.claimed), &[7, 8]).written().await;
+    world.mark(&owner_of(&first.claimed), &[3, 4]).written().await;
     world.mark_alone(&owner_of(&first.claimed), 3).await.unwrap();
     // Waits for the lone run to end, but is marked already.
-    world.mark(&owner_of(&second.claimed), &[7, 8, 9]).await.written().await;
+    world.mark(&owner_of(&second.claimed), &[7, 8, 9]).written().await;
     let world = world.restart().await;
     assert_eq!(world.claim_as("b", 1).await.claimed.suspects, []);
     assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [suspect(3, 1, 1)]);
@@ -58,7 +58,7 @@ async fn a_lone_run_is_over_with_the_next_mark_of_its_shard() {
     let world = World::new().await;
     let owner = world.own().await;
     world.mark_alone(&owner, 3).await.unwrap();
-    world.mark(&owner, &[3, 4]).await.written().await;
+    world.mark(&owner, &[3, 4]).written().await;
     let world = world.restart().await;
     assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [suspect(3, 1, 0), suspect(4, 1, 0)]);
 }
@@ -78,7 +78,7 @@ async fn a_lone_run_is_over_with_a_commit_of_its_event() {
 async fn an_attempt_that_ends_clears_the_suspicion() {
     let world = World::new().await;
     let owner = world.own().await;
-    world.mark(&owner, &[3, 4]).await.written().await;
+    world.mark(&owner, &[3, 4]).written().await;
     let world = world.restart().await;
     let owner = owner_of(&world.claim_as("b", 0).await.claimed);
     let rows = vec![row(3, Origin::Stream, failed(1))];
@@ -106,7 +106,7 @@ async fn a_parked_event_that_runs_is_suspect_though_the_floor_has_passed_it() {
     let owner = world.own().await;
     let rows = vec![row(1, Origin::Stream, parked(1)), row(2, Origin::Stream, done())];
     world.put_done(&owner, rows).await;
-    world.mark(&owner, &[1, 2]).await.written().await;
+    world.mark(&owner, &[1, 2]).written().await;
     let world = world.restart().await;
     assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [suspect(1, 1, 0)]);
 }
@@ -115,8 +115,8 @@ async fn a_parked_event_that_runs_is_suspect_though_the_floor_has_passed_it() {
 async fn a_takeover_inside_one_process_leaves_its_other_shards_alone() {
     let world = World::new().await;
     let (first, second) = (world.claim_as("a", 0).await, world.claim_as("a", 1).await);
-    world.mark(&owner_of(&first.claimed), &[1]).await.written().await;
-    world.mark(&owner_of(&second.claimed), &[2]).await.written().await;
+    world.mark(&owner_of(&first.claimed), &[1]).written().await;
+    world.mark(&owner_of(&second.claimed), &[2]).written().await;
     assert_eq!(world.claim_as("a", 0).await.claimed.suspects, [suspect(1, 1, 0)]);
     assert_eq!(world.count("select count(*) from suspects").await, 1);
 }
@@ -127,8 +127,8 @@ async fn a_mark_of_an_old_epoch_says_nothing() {
     let old = world.own().await;
     let new = world.own().await;
     // The old owner's last mark comes late.
-    world.mark(&new, &[4]).await.written().await;
-    world.mark(&old, &[1]).await.written().await;
+    world.mark(&new, &[4]).written().await;
+    world.mark(&old, &[1]).written().await;
     let world = world.restart().await;
     assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [suspect(4, 1, 0)]);
     assert_eq!(old, Owner::live(HANDLER, 0, 1));
