@@ -60,7 +60,7 @@ pub(crate) fn encode_id(value: &str) -> Cow<'_, str> {
 /// The text behind an encoded value; none when it is not UTF-8.
 #[must_use]
 pub fn decode(value: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(value).decode_utf8().ok()
+    if value.contains('%') { percent_decode_str(value).decode_utf8().ok() } else { Some(Cow::Borrowed(value)) }
 }
 
 /// The beginning of a text, of at most so many bytes.

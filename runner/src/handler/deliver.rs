@@ -243,12 +243,11 @@ impl Puller {
     fn delivery(&self, message: &jetstream::Message) -> Option<Delivery<Arc<Event>>> {
         let info = message.info().ok()?;
         let (seq, consumer_seq) = (info.stream_sequence, info.consumer_sequence);
-        let empty = HeaderMap::new();
-        let headers = message.headers.as_ref().unwrap_or(&empty);
-        let envelope = Envelope::from_headers(|name| headers.get(name).map(async_nats::HeaderValue::as_str));
+        let headers = Headers::of(message.headers.as_ref());
+        let envelope = Envelope::from_headers(|name| headers.get(name));
         let (envelope, verdict) = match envelope {
             Ok(envelope) => {
-                let envelope = if self.shard == DEAD_LETTERS { of_the_feed(envelope, headers) } else { envelope };
+                let envelope = if self.shard == DEAD_LETTERS { of_the_feed(envelope, &headers) } else { envelope };
                 let verdict = self.filter.verdict(&envelope.kind, &message.payload);
                 (Some(envelope), verdict)
             }
@@ -258,7 +257,7 @@ impl Puller {
                 (None, Verdict::NotSubscribed)
             }
         };
-        let event = Arc::new(event_of(seq, envelope.as_ref(), headers, message));
+        let event = Arc::new(event_of(seq, envelope.as_ref(), &headers, message));
         Some(Delivery {
             seq,
             consumer_seq,
@@ -271,40 +270,55 @@ impl Puller {
     }
 }
 
+/// The headers of a message, each name once, by name. There are about fifteen, and each is looked for: walking them costs
+/// less than the map's look-ups, which make a name of each text.
+struct Headers<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Headers<'a> {
+    fn of(map: Option<&'a HeaderMap>) -> Self {
+        let map = map.into_iter().flat_map(HeaderMap::iter);
+        let mut fields: Vec<_> =
+            map.filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str()))).collect();
+        // In one order, so that the same message has the same text each time.
+        fields.sort_unstable();
+        Self(fields)
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(of, _)| *of == name).map(|(_, value)| *value)
+    }
+
+    fn json(&self) -> String {
+        let mut json = Vec::with_capacity(1_024);
+        // Texts can always be written to memory.
+        let _ = serde_json::Serializer::new(&mut json).collect_map(self.0.iter().copied());
+        String::from_utf8(json).unwrap_or_default()
+    }
+}
+
 /// A message of the dead-letter feed has the headers of the event that died. As an event of its own it has the type of
 /// the feed and the id of the message, of which there is one for each death.
-fn of_the_feed(mut envelope: Envelope, headers: &HeaderMap) -> Envelope {
+fn of_the_feed(mut envelope: Envelope, headers: &Headers<'_>) -> Envelope {
     DEAD_LETTER.clone_into(&mut envelope.kind);
-    let id = headers.get(header::NATS_MSG_ID).and_then(|id| EventId::try_from(id.as_str().to_owned()).ok());
+    let id = headers.get(header::NATS_MSG_ID).and_then(|id| EventId::try_from(id.to_owned()).ok());
     if let Some(id) = id {
         envelope.id = id;
     }
     envelope
 }
 
-fn event_of(seq: Seq, envelope: Option<&Envelope>, headers: &HeaderMap, message: &jetstream::Message) -> Event {
-    let id: Arc<str> = envelope.map_or_else(|| format!("message-{seq}"), |envelope| envelope.id.to_string()).into();
-    let project: Arc<str> =
-        envelope.map_or_else(|| "default".to_owned(), |envelope| envelope.project.to_string()).into();
+fn event_of(seq: Seq, envelope: Option<&Envelope>, headers: &Headers<'_>, message: &jetstream::Message) -> Event {
+    let id: Arc<str> =
+        envelope.map_or_else(|| format!("message-{seq}").into(), |envelope| envelope.id.as_str().into());
+    let project: Arc<str> = envelope.map_or("default", |envelope| envelope.project.as_str()).into();
     Event {
         seq,
         project: project.clone(),
         kind: envelope.map_or("other", |envelope| envelope.kind.as_str()).into(),
-        headers: headers_json(headers).into(),
+        headers: headers.json().into(),
         body: message.payload.clone(),
         identity: Identity { project, created: envelope.map_or(0, |envelope| envelope.created_at), id },
-        key: envelope.map_or_else(|| "default".to_owned(), |envelope| envelope.key.to_string()).into(),
+        key: envelope.map_or("default", |envelope| envelope.key.as_str()).into(),
         received_at_ms: envelope.map_or(0, |envelope| envelope.received_at_ms),
     }
-}
-
-fn headers_json(headers: &HeaderMap) -> String {
-    let mut fields: Vec<(&str, &str)> =
-        headers.iter().filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str()))).collect();
-    // In one order, so that the same message has the same text each time.
-    fields.sort_unstable();
-    let mut json = Vec::with_capacity(512);
-    // Texts can always be written to memory.
-    let _ = serde_json::Serializer::new(&mut json).collect_map(fields);
-    String::from_utf8(json).unwrap_or_default()
 }
