@@ -1,5 +1,7 @@
 //! Uses each capability of the host once, by the event's type: what must come of it is in e2e/conformance/roll-call.json.
 
+#![cfg(target_family = "wasm")]
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roomwire::effects::{self, publish};
 use roomwire::keyvalue;
@@ -24,7 +26,7 @@ fn handle(event: &Event) -> Handled {
 
 fn joined(event: &Event) -> Result<(), Failure> {
     #[derive(Serialize)]
-    struct Joined<'a> {
+    struct Arrival<'a> {
         room: &'a str,
         identity: &'a str,
         joined: i64,
@@ -34,12 +36,12 @@ fn joined(event: &Event) -> Result<(), Failure> {
     let bucket = keyvalue::open(&config::require("bucket")?)?;
     let joined = bucket.add("joined", 1)?;
     bucket.set("last", identity)?;
-    tell(&Joined { room: room(event), identity, joined })
+    tell(&Arrival { room: room(event), identity, joined })
 }
 
 fn left(event: &Event) -> Result<(), Failure> {
     #[derive(Serialize)]
-    struct Left<'a> {
+    struct Departure<'a> {
         room: &'a str,
         last: Option<String>,
         keys: Vec<String>,
@@ -49,7 +51,7 @@ fn left(event: &Event) -> Result<(), Failure> {
     bucket.delete("last")?;
     let mut keys = bucket.keys()?;
     keys.sort();
-    tell(&Left { room: room(event), last, keys })
+    tell(&Departure { room: room(event), last, keys })
 }
 
 fn ask(event: &Event) -> Result<(), Failure> {
