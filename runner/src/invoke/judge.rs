@@ -122,11 +122,18 @@ fn last_words(stderr: &str) -> Option<String> {
     let panic = text.rfind(" panicked at ").and_then(|at| text.get(at..)).and_then(|rest| rest.split_once(":\n"));
     let words = match panic {
         Some((_, message)) => message,
-        None => text.lines().last().unwrap_or_default(),
+        None => thrown(text).or_else(|| text.lines().last()).unwrap_or_default(),
     };
     let words = words.trim();
     let end = (0..=WORDS_BYTES.min(words.len())).rev().find(|end| words.is_char_boundary(*end)).unwrap_or(0);
     words.get(..end).filter(|words| !words.is_empty()).map(str::to_owned)
+}
+
+/// An exception that came out of a guest on StarlingMonkey, whose own last words are of the engine and not of it.
+fn thrown(text: &str) -> Option<&str> {
+    let at = text.rfind("\ninvalid variant tag value")?;
+    let (_, rest) = text.get(at..)?.split_once("(received `")?;
+    rest.rfind("`) specified for").and_then(|end| rest.get(..end))
 }
 
 fn chain(error: &wasmtime::Error) -> String {
@@ -150,7 +157,11 @@ mod tests {
     fn the_last_words_are_the_message_of_a_panic_or_the_last_line() {
         let panic = "\nthread '<unnamed>' (1) panicked at src/guest.rs:10:5:\nthe roof is on fire\nnote: run with \
                      `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        let exception = "Error: it burns\nthree at src/a.ts:84\n\ninvalid variant tag value `undefined` (received `Error: it \
+                         burns`) specified for `Failure`\nStack:\n  handle@b.js:8728:17\n\nRedirecting call to abort() to \
+                         mozalloc_abort\n\n";
         for (stderr, words) in [
+            (exception, Some("Error: it burns")),
             ("", None),
             ("\n \n", None),
             ("one\ntwo\n", Some("two")),
