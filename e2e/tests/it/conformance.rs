@@ -60,6 +60,11 @@ async fn guests_in_compiled_languages_have_each_capability_of_the_host() -> Resu
     roll_call::answer(&[Guest::component("rust", "src/lib.rs", "src/lib.rs:")]).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_in_scripting_languages_have_each_capability_of_the_host() -> Result<()> {
+    roll_call::answer(&[Guest::component("typescript", "src/roll-call.ts", "src/roll-call.ts:")]).await
+}
+
 async fn conforms(language: Language) -> Result<()> {
     let scenario = Scenario::read()?;
     let greeter = Greeter::start(language, &scenario).await?;
