@@ -31,6 +31,11 @@ async fn a_handler_in_typescript_does_what_a_handler_in_every_language_does() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_handler_in_javascript_does_what_a_handler_in_every_language_does() -> Result<()> {
+    conforms(Language { folder: "javascript", source: "greeter.js", place: "greeter.js:" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handler_in_python_does_what_a_handler_in_every_language_does() -> Result<()> {
     conforms(Language { folder: "python", source: "greeter.py", place: "greeter.py\", line " }).await
 }
@@ -62,7 +67,12 @@ async fn guests_in_compiled_languages_have_each_capability_of_the_host() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_in_scripting_languages_have_each_capability_of_the_host() -> Result<()> {
-    roll_call::answer(&[Guest::component("typescript", "src/roll-call.ts", "src/roll-call.ts:")]).await
+    roll_call::answer(&[
+        Guest::component("typescript", "src/roll-call.ts", "src/roll-call.ts:"),
+        Guest::component("javascript", "roll-call.js", "roll-call.js:"),
+        Guest::component("python", "roll_call.py", "roll_call.py\", line "),
+    ])
+    .await
 }
 
 async fn conforms(language: Language) -> Result<()> {
