@@ -143,8 +143,8 @@ fn exception(text: &str) -> Option<&str> {
     rest.rfind("`) specified for").and_then(|end| rest.get(..end))
 }
 
-/// How componentize-py ends. StarlingMonkey, on which TypeScript and JavaScript run, says that an exception is no failure of
-/// the contract, and then how it aborts.
+/// How componentize-py ends. The engine of TypeScript and JavaScript says that an exception is no failure of the contract, and
+/// then how it aborts.
 const PYTHON: &str = "\nPython function threw an unexpected exception";
 
 fn chain(error: &wasmtime::Error) -> String {
