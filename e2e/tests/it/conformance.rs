@@ -1,13 +1,18 @@
-//! One scenario for handlers in every language, run unchanged against the greeter of each: only the guest differs.
+//! Two scenarios for handlers in every language, run unchanged against a guest of each: only the guest differs.
 //!
-//! What goes in and what must come out is in `e2e/conformance/greeter.json`; the greeters are in `examples/`.
+//! What goes in and what must come out is in `e2e/conformance`. `greeter.json` is what every handler does, and runs against
+//! the examples; `roll-call.json` uses each capability of the host, and runs against the guests of `plugins/conformance`.
 
 mod greeter;
+mod place;
+mod roll_call;
 mod scenario;
+mod system;
 
 use anyhow::Result;
 
 use greeter::{Greeter, Language};
+use roll_call::Guest;
 use scenario::Scenario;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,6 +28,11 @@ async fn a_handler_in_go_does_what_a_handler_in_every_language_does() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_in_typescript_does_what_a_handler_in_every_language_does() -> Result<()> {
     conforms(Language { folder: "typescript", source: "src/greeter.ts", place: "src/greeter.ts:" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_in_javascript_does_what_a_handler_in_every_language_does() -> Result<()> {
+    conforms(Language { folder: "javascript", source: "greeter.js", place: "greeter.js:" }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +58,21 @@ async fn a_command_in_c_does_what_a_handler_in_every_language_does() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_in_javascript_does_what_a_handler_in_every_language_does() -> Result<()> {
     conforms(Language { folder: "command-javascript", source: "greeter.js", place: "greeter.js:" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_in_compiled_languages_have_each_capability_of_the_host() -> Result<()> {
+    roll_call::answer(&[Guest::component("rust", "src/lib.rs", "src/lib.rs:")]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_in_scripting_languages_have_each_capability_of_the_host() -> Result<()> {
+    roll_call::answer(&[
+        Guest::component("typescript", "src/roll-call.ts", "src/roll-call.ts:"),
+        Guest::component("javascript", "roll-call.js", "roll-call.js:"),
+        Guest::component("python", "roll_call.py", "roll_call.py\", line "),
+    ])
+    .await
 }
 
 async fn conforms(language: Language) -> Result<()> {

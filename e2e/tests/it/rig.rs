@@ -4,6 +4,7 @@ mod load;
 mod output;
 mod port;
 mod recorder;
+mod request;
 mod service;
 
 use std::fs;
@@ -21,6 +22,7 @@ pub(crate) use load::{Load, Poster, Webhook, webhooks};
 pub(crate) use output::{OUT, event_id, events_stored, ids, ids_by_room, make_out, published, repeats, wait_published};
 pub(crate) use port::free_address;
 pub(crate) use recorder::{Attempt, Recorder, Reply, Script};
+pub(crate) use request::Request;
 pub(crate) use service::Service;
 
 /// Every wait ends after this, for machines on which everything takes ten times as long.

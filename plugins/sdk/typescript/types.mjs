@@ -4,7 +4,8 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { $init, generateTypes } from "./node_modules/@bytecodealliance/jco-transpile/vendor/js-component-bindgen-component.js";
 
-const OURS = /^interfaces\/(roomwire-plugin|wasi-config|wasi-keyvalue|wasi-logging)-/;
+const OURS =
+  /^interfaces\/(roomwire-plugin|wasi-config|wasi-keyvalue|wasi-logging|wasi-http-(outgoing-handler|types)|wasi-io|wasi-clocks-monotonic)/;
 
 const [wit, folder] = process.argv.slice(2);
 await $init;

@@ -119,15 +119,33 @@ pub(super) fn in_its_words(name: &str, error: String, stderr: Option<&str>) -> S
 fn last_words(stderr: &str) -> Option<String> {
     let text = stderr.trim_end();
     let text = text.rfind("\nnote: run with `RUST_BACKTRACE").map_or(text, |end| text.get(..end).unwrap_or(text));
-    let panic = text.rfind(" panicked at ").and_then(|at| text.get(at..)).and_then(|rest| rest.split_once(":\n"));
-    let words = match panic {
-        Some((_, message)) => message,
-        None => text.lines().last().unwrap_or_default(),
-    };
+    let words = exception(text).or_else(|| panic(text)).or_else(|| text.lines().last()).unwrap_or_default();
     let words = words.trim();
     let end = (0..=WORDS_BYTES.min(words.len())).rev().find(|end| words.is_char_boundary(*end)).unwrap_or(0);
     words.get(..end).filter(|words| !words.is_empty()).map(str::to_owned)
 }
+
+fn panic(text: &str) -> Option<&str> {
+    let rest = text.rfind(" panicked at ").and_then(|at| text.get(at..))?;
+    rest.split_once(":\n").map(|(_, message)| message)
+}
+
+/// An exception that came out of a guest, where the last words are those of the interpreter around it and not its own.
+fn exception(text: &str) -> Option<&str> {
+    if let Some(text) = text.strip_suffix(PYTHON) {
+        // What stands behind the calls of the traceback, which are indented.
+        let text = text.get(..text.rfind("\nthread '")?)?.trim_end();
+        let calls = text.rfind("\n  ").and_then(|at| text.get(at + 1..))?;
+        return calls.split_once('\n').map(|(_, words)| words);
+    }
+    let at = text.rfind("\ninvalid variant tag value")?;
+    let (_, rest) = text.get(at..)?.split_once("(received `")?;
+    rest.rfind("`) specified for").and_then(|end| rest.get(..end))
+}
+
+/// How componentize-py ends. The engine of TypeScript and JavaScript says that an exception is no failure of the contract, and
+/// then how it aborts.
+const PYTHON: &str = "\nPython function threw an unexpected exception";
 
 fn chain(error: &wasmtime::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
@@ -150,7 +168,16 @@ mod tests {
     fn the_last_words_are_the_message_of_a_panic_or_the_last_line() {
         let panic = "\nthread '<unnamed>' (1) panicked at src/guest.rs:10:5:\nthe roof is on fire\nnote: run with \
                      `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        let exception = "Error: it burns\nthree at src/a.ts:84\n\ninvalid variant tag value `undefined` (received `Error: it \
+                         burns`) specified for `Failure`\nStack:\n  handle@b.js:8728:17\n\nRedirecting call to abort() to \
+                         mozalloc_abort\n\n";
+        let traceback = "before\nTraceback (most recent call last):\n  File \"/0/a.py\", line 37, in on_event\n    \
+                         raise ValueError\nValueError: it\nburns\n\nthread '<unnamed>' (1) panicked at runtime/src/lib.rs:1293:29:\n\
+                         Python function threw an unexpected exception\nnote: run with `RUST_BACKTRACE=1` environment \
+                         variable to display a backtrace\n";
         for (stderr, words) in [
+            (exception, Some("Error: it burns")),
+            (traceback, Some("ValueError: it\nburns")),
             ("", None),
             ("\n \n", None),
             ("one\ntwo\n", Some("two")),

@@ -1,13 +1,15 @@
 //! A receiver that answers from a script, on threads of its own, and notes when each attempt came.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+
+use super::Request;
 
 /// How an attempt is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +71,6 @@ struct State {
     attempts: Vec<Attempt>,
 }
 
-/// One request as it was read.
-struct Request {
-    began: Instant,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
 impl Recorder {
     pub(crate) fn start(script: Script) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
@@ -102,7 +97,7 @@ impl Recorder {
     }
 
     fn serve(&self, mut stream: TcpStream, connection: usize) -> Result<()> {
-        while let Some(Request { began, headers, body }) = read(&mut stream)? {
+        while let Some(Request { began, headers, body, .. }) = Request::read(&mut stream)? {
             let event: serde_json::Value = serde_json::from_str(&body).context("not JSON")?;
             let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
             let (id, room) = (text(&event["id"]), text(&event["room"]["name"]));
@@ -136,38 +131,4 @@ fn write(stream: &mut TcpStream, reply: Reply) -> Result<()> {
         Reply::Hang | Reply::Close => return Ok(()),
     };
     stream.write_all(answer.as_bytes()).context("cannot answer")
-}
-
-/// Reads one request; none where the sender closes.
-fn read(stream: &mut TcpStream) -> Result<Option<Request>> {
-    let (mut bytes, mut began) = (Vec::new(), None);
-    loop {
-        if let Some(request) = parse(&bytes, began)? {
-            return Ok(Some(request));
-        }
-        let mut piece = [0; 16 << 10];
-        let count = stream.read(&mut piece).context("cannot read")?;
-        if count == 0 {
-            return Ok(None);
-        }
-        began = began.or_else(|| Some(Instant::now()));
-        bytes.extend_from_slice(piece.get(..count).unwrap_or_default());
-    }
-}
-
-/// None as long as something is missing. LiveKit says how long its bodies are.
-fn parse(bytes: &[u8], began: Option<Instant>) -> Result<Option<Request>> {
-    let text = String::from_utf8_lossy(bytes);
-    let (Some((head, body)), Some(began)) = (text.split_once("\r\n\r\n"), began) else { return Ok(None) };
-    let headers: Vec<(String, String)> = head
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
-    let Some((_, length)) = headers.iter().find(|(name, _)| name == "content-length") else {
-        bail!("a request without a length: {head}");
-    };
-    let length: usize = length.parse().context("not a length")?;
-    Ok((body.len() >= length).then(|| Request { began, headers, body: body.to_owned() }))
 }

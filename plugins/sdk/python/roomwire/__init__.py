@@ -8,14 +8,16 @@ from functools import cached_property
 from componentize_py_types import Err
 from wit_world.imports import effects, event_types, wasi_config_store
 
-from . import logs
-from .failures import Permanent, Retry
+from . import livekit, logs
+from .failures import Failed, Permanent, Retry
 from .keyvalue import Bucket
 from .messages import *  # noqa: F403  the messages are part of the interface
 from .messages import Webhook
+from .secrets import secret
 from .webhook import WrongBody, parse
 
-__all__ = ["Bucket", "Event", "Handler", "Permanent", "Retry", "Skipped", "Webhook", "config", "publish", "require"]
+__all__ = ["Bucket", "Event", "Handler", "Permanent", "Retry", "Skipped", "Webhook", "config", "livekit", "publish", "require",
+           "secret", "send"]
 
 logs.install()
 
@@ -58,8 +60,8 @@ class Handler:
     """The export of a component: a module needs a class `Handler` that inherits from this one."""
 
     def on_event(self, event: Event) -> Skipped | None:
-        """One event, in a fresh instance. Raise `Retry` or `Permanent` for a failure; any other exception is a crash,
-        whose traceback is on stderr."""
+        """One event, in a fresh instance. Raise `Retry` or `Permanent` for a failure; those of `http` and `livekit` that
+        nobody caught are one or the other, and any other exception is a crash, whose traceback is on stderr."""
         raise NotImplementedError("define `on_event` in your class `Handler`")
 
     def on_check(self) -> None:
@@ -69,18 +71,24 @@ class Handler:
         """The export: calls `on_event`."""
         try:
             outcome = self.on_event(Event(**{**vars(raw), "attributes": dict(raw.attributes)}))
-        except Retry as retry:
-            raise Err(event_types.Failure_Retry(event_types.RetryHint(str(retry), retry.after_ms))) from None
-        except (Permanent, WrongBody) as permanent:
-            raise Err(event_types.Failure_Permanent(str(permanent))) from None
+        except (Retry, Permanent, Failed, WrongBody) as failure:
+            raise Err(failure_of(failure)) from None
         return event_types.Outcome_Skipped(outcome.why) if outcome else event_types.Outcome_Done()
 
     def check(self) -> None:
         """The export: calls `on_check`."""
         try:
             self.on_check()
-        except (Permanent, Retry) as failure:
+        except (Permanent, Retry, Failed) as failure:
             raise Err(str(failure)) from None
+
+
+def failure_of(raised: Exception) -> event_types.Failure:
+    """The failure of the contract that an exception stands for."""
+    end = raised.failure() if isinstance(raised, Failed) else raised
+    if isinstance(end, Retry):
+        return event_types.Failure_Retry(event_types.RetryHint(str(end), end.after_ms))
+    return event_types.Failure_Permanent(str(end))
 
 
 def config(key: str) -> str | None:
@@ -106,12 +114,23 @@ def publish(subject: str, data: str | bytes, headers: dict[str, str] | None = No
         raise failed(error.value) from None
 
 
+def send(url: str, data: str | bytes = b"", headers: dict[str, str] | None = None, method: str = "POST") -> None:
+    """Has the host send a request to a URL that `allow.http` grants, after the end of the event is committed: with the same
+    bytes and the same `Idempotency-Key` until it is answered 2xx. Of a call that fails nothing leaves. For an answer, use
+    `roomwire.http`. What is denied, too large or too many is a permanent failure."""
+    body = data.encode() if isinstance(data, str) else data
+    try:
+        effects.send(effects.Request(method, url, list((headers or {}).items()), body))
+    except Err as error:
+        raise failed(error.value) from None
+
+
 def failed(error: effects.Error) -> Exception:
     """What is not granted, too large or too many will be so the next time, too; the rest may pass."""
     if isinstance(error, effects.Error_Denied):
         return Permanent(error.value)
     if isinstance(error, effects.Error_TooLarge):
-        return Permanent("the message is larger than the host takes")
+        return Permanent("the message or request is larger than the host takes")
     if isinstance(error, effects.Error_QuotaExceeded):
         return Permanent("too many effects in one call")
     return Retry(error.value)

@@ -11,3 +11,16 @@ class Retry(Exception):
 
 class Permanent(Exception):
     """Never try again: a dead letter at once."""
+
+
+class Failed(Exception):
+    """A call of somebody else that came to nothing: another attempt, unless it would end in the same way."""
+
+    def __init__(self, text: str, permanent: bool):
+        super().__init__(text)
+        self.text = text
+        self.permanent = permanent
+
+    def failure(self) -> Retry | Permanent:
+        """What becomes of the event where nobody catches it."""
+        return Permanent(self.text) if self.permanent else Retry(self.text)

@@ -11,8 +11,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import world  # noqa: E402
 
 world.install()
+import urllib.request  # noqa: E402
+from urllib.error import HTTPError, URLError  # noqa: E402
+
 import roomwire  # noqa: E402
+import roomwire.http  # noqa: E402
 from roomwire.webhook import WrongBody, parse  # noqa: E402
+from wit_world.imports import livekit as host_livekit  # noqa: E402
 from wit_world.imports import effects, event_types  # noqa: E402
 
 FIXTURES = HERE.parents[3] / "crates/testkit/fixtures"
@@ -116,6 +121,66 @@ class Handlers(unittest.TestCase):
     def test_a_required_key_that_is_not_there_is_named(self):
         with self.assertRaisesRegex(roomwire.Permanent, "set `config.subject`"):
             roomwire.require("subject")
+
+
+class Calls(unittest.TestCase):
+    def test_a_request_that_is_sent_later_has_a_method_and_bytes(self):
+        roomwire.send("http://a/b", "ü", {"x": "1"})
+        self.assertEqual(world.SENT, [effects.Request("POST", "http://a/b", [("x", "1")], "ü".encode())])
+
+    def test_a_secret_that_is_not_granted_is_permanent_and_says_what_to_do(self):
+        self.assertEqual(roomwire.secret("TOKEN"), "s3cret")
+        with self.assertRaisesRegex(roomwire.Permanent, "add it to the handler's `secrets`"):
+            roomwire.secret("OTHER")
+
+    def test_livekit_is_asked_in_json_and_only_what_may_pass_is_tried_again(self):
+        answer = roomwire.livekit.call("RoomService", "ListRooms")
+        self.assertEqual(answer, {"called": "RoomService/ListRooms", "request": {}})
+        for error, permanent, text in [
+            (host_livekit.Error_Denied("not granted"), True, "not granted"),
+            (host_livekit.Error_Twirp(("not_found", "no room")), True, "A/B: no room (not_found)"),
+            (host_livekit.Error_Twirp(("unavailable", "busy")), False, "A/B: busy (unavailable)"),
+            (host_livekit.Error_Unavailable("502"), False, "A/B: 502"),
+            (host_livekit.Error_Other("no JSON"), True, "A/B: no JSON"),
+        ]:
+            world.ANSWER.append(error)
+            with self.assertRaises(roomwire.livekit.LiveKitError) as caught:
+                roomwire.livekit.call("A", "B")
+            self.assertEqual((str(caught.exception), caught.exception.permanent), (text, permanent))
+
+    def test_urllib_goes_over_the_host(self):
+        request = roomwire.http.Request("https://up/a?b=c", b"x" * 9000, {"x-id": "1"})
+        with urllib.request.urlopen(request, timeout=2) as answer:
+            self.assertEqual((answer.status, answer.headers["x-asked"]), (200, "/a?b=c"))
+            self.assertTrue(answer.read().decode().endswith("9000 ü"))
+        with roomwire.http.urlopen("http://up/") as answer:
+            self.assertIn("Method_Get Scheme_Http", answer.read().decode())
+        with self.assertRaises(HTTPError) as caught, roomwire.http.urlopen("http://up/lost"):
+            pass
+        self.assertEqual(caught.exception.code, 404)
+        caught.exception.close()
+
+    def test_a_request_without_an_answer_says_why_and_whether_another_attempt_may_help(self):
+        for url, permanent, text in [
+            ("http://denied/x", True, "GET http://denied: http://denied is not granted; add it to the handler's `allow.http`"),
+            ("http://gone/x", False, "GET http://gone: connection refused"),
+            ("http://short/", False, "GET http://short: http response incomplete"),
+        ]:
+            with self.assertRaises(URLError) as caught:
+                roomwire.http.urlopen(url)
+            self.assertEqual((str(caught.exception), caught.exception.permanent), (text, permanent))
+        with self.assertRaisesRegex(roomwire.http.RequestFailed, "header `Te` is not allowed"):
+            roomwire.http.urlopen(roomwire.http.Request("http://up/", headers={"te": "x"}))
+
+    def test_what_nobody_catches_is_a_failure_of_the_event(self):
+        for url, failure in [
+            ("http://gone/", event_types.Failure_Retry(event_types.RetryHint("GET http://gone: connection refused", None))),
+            ("http://a@up/", event_types.Failure_Permanent(
+                "GET http: the URL has a user or a password; set the header `authorization`")),
+        ]:
+            with self.assertRaises(world.Err) as caught:
+                Handlers().outcome(lambda _, url=url: roomwire.http.urlopen(url)).handle(event())
+            self.assertEqual(caught.exception.value, failure)
 
 
 class Keys(unittest.TestCase):

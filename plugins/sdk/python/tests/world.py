@@ -1,9 +1,12 @@
 """A host for tests: the modules that componentize-py makes from the WIT, as far as the package uses them."""
 
 import enum
+import json
 import sys
 import types
 from dataclasses import dataclass
+
+import upstream
 
 CONFIG: dict[str, str] = {}
 PUBLISHED: list = []
@@ -14,6 +17,11 @@ ANSWER: list = []
 class Err(Exception):
     def __init__(self, value):
         self.value = value
+
+
+@dataclass
+class Ok:
+    value: object
 
 
 def module(name: str, **members) -> None:
@@ -72,13 +80,34 @@ def increment(bucket: Store, key: str, delta: int) -> int:
     return int(text) + delta
 
 
+SENT: list = []
+
+
+def livekit_call(service: str, method: str, request: str) -> str:
+    if ANSWER:
+        raise Err(ANSWER.pop())
+    return json.dumps({"called": f"{service}/{method}", "request": json.loads(request)})
+
+
+SecretDenied = record("Error_Denied")
+
+
+def get_secret(name: str) -> str:
+    if name != "TOKEN":
+        raise Err(SecretDenied())
+    return "s3cret"
+
+
 def install() -> None:
-    module("componentize_py_types", Err=Err)
+    module("componentize_py_types", Err=Err, Ok=Ok)
     module("wit_world")
     module("wit_world.imports")
     made = {
+        **upstream.modules(Ok, Err, record),
         "effects": {
             "publish": publish,
+            "send": SENT.append,
+            "Request": record("Request", "method", "url", "headers", "body"),
             "Message": record("Message", "subject", "data", "headers"),
             "Error_Denied": record("Error_Denied", "value"),
             "Error_TooLarge": record("Error_TooLarge"),
@@ -102,6 +131,12 @@ def install() -> None:
             "Error_Other": OtherError,
             "Error": object,
         },
+        "livekit": {
+            "call": livekit_call,
+            **{f"Error_{name}": record(f"Error_{name}", "value") for name in ("Denied", "Twirp", "Unavailable", "Other")},
+        },
+        "secrets": {"get": get_secret, "Error_Denied": SecretDenied, "Error_NotFound": record("Error_NotFound"),
+                    "Error_Other": OtherError},
         "atomics": {"increment": increment},
         "logging": {"Level": Level, "log": lambda level, context, text: LOGGED.append((level.name, context, text))},
     }

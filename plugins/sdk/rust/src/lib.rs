@@ -17,7 +17,8 @@
 //!
 //! Each event runs in a fresh instance; nothing in memory stays. A panic is a crash: the event is tried again, then it is
 //! a dead letter, and the panic's message with file and line is in its record. The imports exist inside of a component
-//! only: code that is tested with `cargo test` must not call [`config`], [`effects`] or a log macro's target.
+//! only: code that is tested with `cargo test` must not call [`config`], [`effects`], [`http`],
+//! [`keyvalue`], [`livekit`], [`secrets`] or a log macro's target.
 
 #[doc(hidden)]
 pub mod bindings {
@@ -36,7 +37,9 @@ pub mod config;
 pub mod effects;
 mod event;
 mod export;
+pub mod http;
 pub mod keyvalue;
+pub mod livekit;
 mod logger;
 mod outcome;
 pub mod secrets;

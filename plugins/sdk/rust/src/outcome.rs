@@ -3,7 +3,9 @@
 use crate::bindings::roomwire::plugin::event_types::{Failure, Outcome, RetryHint};
 use crate::config::ConfigError;
 use crate::effects;
+use crate::http::HttpError;
 use crate::keyvalue::KeysError;
+use crate::livekit::ApiError;
 use crate::secrets::SecretError;
 use crate::webhook::WebhookError;
 
@@ -55,6 +57,18 @@ impl From<ConfigError> for Failure {
 impl From<KeysError> for Failure {
     fn from(error: KeysError) -> Self {
         Self::permanent(error.to_string())
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        if error.is_permanent() { Self::permanent(error.to_string()) } else { Self::retry(error.to_string()) }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        if error.is_permanent() { Self::permanent(error.to_string()) } else { Self::retry(error.to_string()) }
     }
 }
 

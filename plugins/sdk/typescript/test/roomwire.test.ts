@@ -4,9 +4,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "../src/event.ts";
-import { Bucket, config, defineHandler, type Handler, logger, Permanent, publish, Retry, skip } from "../src/index.ts";
+import {
+  Bucket, config, defineHandler, FetchError, type Handler, livekit, LiveKitError, logger, Permanent, publish, Retry, secret, send, skip,
+} from "../src/index.ts";
+import { toHost } from "../src/logs.ts";
 import { located } from "../src/stack.ts";
 import * as world from "./world.ts";
+
+// What the package finds as the engine's `console` at the first event.
+const written: string[] = [];
+console.error = (line: string) => void written.push(line);
 
 const event = (json = "{}") => ({
   id: "EV_1",
@@ -80,8 +87,7 @@ test("what is returned or thrown is the outcome", async () => {
   await seen.handle(event());
 });
 
-test("any other error leaves its place on stderr and stays a crash", async (context) => {
-  const written = context.mock.method(console, "error", () => {});
+test("any other error leaves its place on stderr and stays a crash", async () => {
   const bug = new TypeError("bug");
   const handler = defineHandler({
     handle() {
@@ -89,7 +95,7 @@ test("any other error leaves its place on stderr and stays a crash", async (cont
     },
   });
   assert.equal(await caught(() => handler.handle(event())), bug);
-  assert.match(String(written.mock.calls[0]?.arguments[0]), /^TypeError: bug\n/);
+  assert.match(written[0]!, /^TypeError: bug\n/);
 });
 
 test("places of the bundle become places of the sources", () => {
@@ -137,4 +143,76 @@ test("what the host refuses of keys is permanent", async () => {
   const bucket = new Bucket("usage");
   bucket.set("n", "many");
   assert.ok((await caught(() => bucket.add("n", 1))) instanceof Permanent);
+});
+
+test("a request that is sent later has a method and bytes", () => {
+  send("http://a/b", { headers: { x: "1" }, body: "ü" });
+  send(new URL("http://a/c"), { method: "PUT" });
+  assert.deepEqual(world.sent, [
+    { method: "POST", url: "http://a/b", headers: [["x", "1"]], body: new TextEncoder().encode("ü") },
+    { method: "PUT", url: "http://a/c", headers: [], body: new Uint8Array() },
+  ]);
+});
+
+test("a secret that is not granted is permanent and says what to do", () => {
+  assert.equal(secret("TOKEN"), "s3cret");
+  assert.throws(() => secret("OTHER"), (error) => error instanceof Permanent && error.message.includes("add it to the handler's `secrets`"));
+});
+
+test("LiveKit is asked in JSON, and of its refusals only what may pass is tried again", async () => {
+  assert.deepEqual(livekit("RoomService", "ListRooms"), { called: "RoomService/ListRooms", request: {} });
+  for (const [payload, tag, text] of [
+    [{ tag: "denied", val: "not granted" }, "permanent", "not granted"],
+    [{ tag: "twirp", val: ["not_found", "no room"] }, "permanent", "A/B: no room (not_found)"],
+    [{ tag: "twirp", val: ["unavailable", "busy"] }, "retry", "A/B: busy (unavailable)"],
+    [{ tag: "unavailable", val: "502" }, "retry", "A/B: 502"],
+    [{ tag: "other", val: "no JSON" }, "permanent", "A/B: no JSON"],
+  ] as const) {
+    world.answers.push(payload);
+    const thrown = await caught(() => livekit("A", "B"));
+    assert.ok(thrown instanceof LiveKitError);
+    assert.deepEqual([thrown.message, thrown.failure().tag], [text, tag]);
+  }
+});
+
+test("an answer of fetch is read whole", async () => {
+  const answer = await fetch("http://up/a b?c=d#e", { method: "POST", headers: { x: "1" }, body: "x".repeat(9000) });
+  assert.deepEqual([answer.status, answer.headers.get("x-asked"), answer.url], [200, "/a%20b?c=d", "http://up/a%20b?c=d"]);
+  assert.equal(await answer.text(), "post content-type,x 9000 ü");
+  const nothing = await fetch(new Request("http://up/nothing"));
+  assert.deepEqual([nothing.status, await nothing.text()], [204, ""]);
+});
+
+test("a request without an answer says why, and whether another attempt may help", async () => {
+  for (const [url, permanent, text] of [
+    ["http://denied/x", true, "GET http://denied: http://denied is not granted; add it to the handler's `allow.http`"],
+    ["http://gone/x", false, "GET http://gone: connection refused"],
+    ["http://short/nothing", false, "GET http://short: http response incomplete"],
+    ["ftp://a/", true, "GET ftp://a: the URL does not start with `http://` or `https://`"],
+  ] as const) {
+    const thrown = await caught(() => fetch(url));
+    assert.ok(thrown instanceof FetchError && thrown instanceof TypeError);
+    assert.deepEqual([thrown.message, thrown.permanent], [text, permanent]);
+  }
+  const forbidden = await caught(() => fetch("http://up/", { headers: { te: "x" } }));
+  assert.ok(forbidden instanceof FetchError && forbidden.message.endsWith("header `te` is not allowed"));
+  const asked = defineHandler({ handle: async () => void (await fetch("http://gone/")) });
+  assert.deepEqual(await caught(() => asked.handle(event())), { tag: "retry", val: { reason: "GET http://gone: connection refused", afterMs: undefined } });
+});
+
+test("who waits for an answer lets others go on, and can be stopped", async () => {
+  const controller = new AbortController();
+  const silent = caught(() => fetch("http://silent/", { signal: controller.signal }));
+  assert.equal((await fetch("http://up/nothing")).status, 204);
+  setTimeout(() => controller.abort("enough"), 1);
+  assert.equal(await silent, "enough");
+});
+
+test("lines of console go to the host", () => {
+  toHost();
+  const before = world.logged.length;
+  console.log("%s is %d%%", "ü", 5, { a: 1n }, [2]);
+  console.error(new RangeError("far"));
+  assert.equal(world.logged[before], 'info console ü is 5% {"a":"1"} [2]');
+  assert.match(world.logged[before + 1]!, /^error console RangeError: far\n/);
 });

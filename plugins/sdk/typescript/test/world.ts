@@ -14,6 +14,19 @@ export function publish(message: unknown): void {
   published.push(message);
 }
 
+export const sent: unknown[] = [];
+
+export function send(request: unknown): void {
+  sent.push(request);
+}
+
+/** What LiveKit answers, or how it refuses. */
+export function call(service: string, method: string, request: string): string {
+  const payload = answers.pop();
+  if (payload) throw Object.assign(new Error("component error"), { payload });
+  return JSON.stringify({ called: `${service}/${method}`, request: JSON.parse(request) });
+}
+
 export const buckets = new Map<string, Map<string, Uint8Array>>();
 
 const refused = (payload: unknown) => Object.assign(new Error("component error"), { payload });

@@ -11,7 +11,7 @@ macro_rules! example {
 const RUST: &str = "Rust by rustup with the target wasm32-wasip2 (rustup target add wasm32-wasip2)";
 const ZIG: &str = "zig as the compiler (pip install ziglang==0.17.1)";
 
-pub(super) const TEMPLATES: [Template; 8] = [
+pub(super) const TEMPLATES: [Template; 9] = [
     Template {
         language: "rust",
         contract: Contract::Command,
@@ -80,6 +80,20 @@ pub(super) const TEMPLATES: [Template; 8] = [
             ("quickjs.txt", example!("command-javascript/quickjs.txt")),
             ("build", example!("command-javascript/build")),
             (".gitignore", "/obj\n/greeter.wasm\n"),
+        ],
+    },
+    Template {
+        language: "javascript",
+        contract: Contract::Component,
+        title: "JavaScript",
+        needs: "Node 20 or newer with npm (https://nodejs.org)",
+        library: &["typescript", "wit"],
+        files: &[
+            ("package.json", example!("javascript/package.json")),
+            ("package-lock.json", example!("javascript/package-lock.json")),
+            ("greeter.js", example!("javascript/greeter.js")),
+            ("build", example!("javascript/build")),
+            (".gitignore", "node_modules\n/greeter.wasm\n"),
         ],
     },
     Template {

@@ -79,6 +79,11 @@ fn a_new_handler_in_javascript_builds_fits_and_passes_its_tests() {
     works(&["--lang", "javascript"], "command", |_| ());
 }
 
+#[test]
+fn a_new_component_in_javascript_builds_fits_and_passes_its_tests() {
+    works(&["--lang", "javascript", "--contract", "component"], "component", installed);
+}
+
 /// Leaves a folder as `npm ci` does, with the packages that scripts/languages got for the example.
 fn installed(folder: &Path) {
     let (own, example) = (folder.join("node_modules"), workspace().join("examples/typescript/node_modules"));
