@@ -62,6 +62,7 @@ pub(crate) struct Handler {
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: Vec<String>,
     pub(crate) allow: config::Allow,
+    pub(crate) stdin_keys: BTreeMap<String, Vec<config::KeyPattern>>,
     pub(crate) send: config::SendRules,
 }
 
@@ -170,6 +171,7 @@ impl Handler {
             config: handler.config.clone(),
             secrets: handler.secrets.clone(),
             allow: handler.allow.clone(),
+            stdin_keys: handler.stdin_keys.clone(),
             send: handler.send.clone(),
         })
     }

@@ -22,7 +22,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 pub(crate) use self::livekit::Api;
@@ -127,7 +126,7 @@ fn wasi(stdio: &Stdio, grants: &Grants) -> WasiCtx {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(stdio.out.clone()).stderr(stdio.err.clone()).max_random_size(limits::RANDOM_BYTES);
     if let Some(input) = &stdio.input {
-        wasi.stdin(MemoryInputPipe::new(input.clone())).arg(PROGRAM);
+        wasi.stdin(input.clone()).arg(PROGRAM);
         environment(&mut wasi, grants);
     }
     wasi.build()

@@ -49,10 +49,7 @@ pub(crate) async fn handle(
 ) -> Finished {
     let (started, started_at) = (Instant::now(), unix_ms());
     let occasion = occasion(&event);
-    let stdio = match &generation.entry {
-        Entry::Component(_) => Stdio::of_component(),
-        Entry::Command(_) => Stdio::of_command(command::document(&event)),
-    };
+    let stdio = stdio(generation);
     let mut call = Call::new(engine, generation, generation.grants.clone(), occasion, (lease, keys), stdio).await;
     let result = call.handle(generation, event).await;
     let Judgement { outcome, name, error, backtrace } = judge(result, call.store.data());
@@ -109,10 +106,7 @@ fn occasion(event: &wit::Event) -> Occasion {
 /// What the plugin said, or how it broke.
 pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<(), String> {
     let grants = Arc::new(generation.grants.of_check());
-    let stdio = match &generation.entry {
-        Entry::Component(_) => Stdio::of_component(),
-        Entry::Command(_) => Stdio::of_command(command::check_document()),
-    };
+    let stdio = stdio(generation);
     let none = (Lease::default(), None);
     let mut call = Call::new(engine, generation, grants, Occasion::default(), none, stdio).await;
     let result = call.check(generation).await;
@@ -128,6 +122,13 @@ pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<()
             let error = error.unwrap_or_default();
             Err(format!("`check` ended as {name}: {error}{}{}", more("stderr", stderr), more("backtrace", backtrace)))
         }
+    }
+}
+
+fn stdio(generation: &Generation) -> Stdio {
+    match &generation.entry {
+        Entry::Component(_) => Stdio::of_component(),
+        Entry::Command(_) => Stdio::of_command(),
     }
 }
 
@@ -171,7 +172,7 @@ impl Call {
         let pre = match &generation.entry {
             Entry::Component(pre) => pre,
             Entry::Command(pre) => {
-                let exit = self.run(pre, generation.limits.timeout).await;
+                let exit = self.feed(pre, generation.limits.timeout, &event).await;
                 return command::conclude(self.store.data_mut(), exit, &self.stdio).await;
             }
         };
@@ -187,7 +188,9 @@ impl Call {
         let pre = match &generation.entry {
             Entry::Component(pre) => pre,
             Entry::Command(pre) => {
-                let exit = self.run(pre, generation.limits.timeout).await;
+                let computing = self.store.data().computing.clone();
+                self.stdio.fill(command::check_document());
+                let exit = within(generation.limits.timeout, &computing, self.run(pre)).await;
                 return command::checked(self.store.data(), exit, &self.stdio);
             }
         };
@@ -199,14 +202,30 @@ impl Call {
         within(generation.limits.timeout, &computing, call).await
     }
 
-    /// Runs a command to its end: its exit code.
-    async fn run(&mut self, pre: &CommandPre<Host>, limit: Duration) -> Result<i32, Broken> {
+    /// Runs a command on an event: its exit code, or why it was not started.
+    async fn feed(
+        &mut self,
+        pre: &CommandPre<Host>,
+        limit: Duration,
+        event: &wit::Event,
+    ) -> Result<Result<i32, wit::Failure>, Broken> {
         let computing = self.store.data().computing.clone();
         let call = async {
-            let command = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
-            command::code(command.wasi_cli_run().call_run(&mut self.store).await)
+            match command::input(self.store.data_mut(), event).await? {
+                Err(failure) => Ok(Err(failure)),
+                Ok(document) => {
+                    self.stdio.fill(document);
+                    self.run(pre).await.map(Ok)
+                }
+            }
         };
         within(limit, &computing, call).await
+    }
+
+    /// Runs a command to its end: its exit code.
+    async fn run(&mut self, pre: &CommandPre<Host>) -> Result<i32, Broken> {
+        let command = pre.instantiate_async(&mut self.store).await.map_err(no_instance)?;
+        command::code(command.wasi_cli_run().call_run(&mut self.store).await)
     }
 }
 

@@ -156,6 +156,7 @@ fn changes(old: &HandlerConfig, new: &HandlerConfig, (before, after): (&Config, 
         ("config", old.config != new.config, PLUGIN),
         ("secrets", old.secrets != new.secrets || !granted, PLUGIN),
         ("allow", old.allow != new.allow || !livekit, PLUGIN),
+        ("stdin_keys", old.stdin_keys != new.stdin_keys, PLUGIN),
         ("send", old.send != new.send || !signed, SEND),
     ];
     let differing = differing.into_iter().filter(|(_, differs, _)| *differs);

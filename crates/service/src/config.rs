@@ -36,8 +36,8 @@ use event::topology::StreamsConfig;
 pub use self::admin::AdminSection;
 pub use self::handler::{
     Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, DigestError, DigestPrefix, HandlerConfig, Host, HostPattern,
-    KeyScope, Network, OnDead, OnUnknown, Order, Origin, Pattern, PluginSource, Rate, Retry, SHORTEST_DIGEST,
-    SendRules, Start, Waiting, When,
+    KeyPattern, KeyScope, Network, OnDead, OnUnknown, Order, Origin, Pattern, PluginSource, Rate, Retry,
+    SHORTEST_DIGEST, SendRules, Start, Waiting, When,
 };
 pub use self::literal::literal_secrets;
 pub use self::livekit::{KeysError, LivekitSection};

@@ -51,6 +51,11 @@ async fn a_command_in_rust_does_what_a_handler_in_every_language_does() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_go_does_what_a_handler_in_every_language_does() -> Result<()> {
+    conforms(Language { folder: "command-go", source: "greeter.go", place: "greeter.go:" }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_command_in_c_does_what_a_handler_in_every_language_does() -> Result<()> {
     conforms(Language { folder: "command-c", source: "greeter.c", place: "greeter.c:" }).await
 }

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError};
 
 use super::Mask;
 
@@ -45,7 +46,7 @@ pub(crate) struct Tail {
 #[derive(Clone)]
 pub(crate) struct Stdio {
     /// What a command reads; another plugin has no stdin.
-    pub(crate) input: Option<Bytes>,
+    pub(crate) input: Option<Input>,
     pub(crate) out: Tail,
     pub(crate) err: Tail,
 }
@@ -56,9 +57,42 @@ impl Stdio {
         Self { input: None, out: Tail::new("stdout"), err: Tail::new("stderr") }
     }
 
-    /// For a command, which reads `input`: what it writes says how it ended.
-    pub(crate) fn of_command(input: impl Into<Bytes>) -> Self {
-        Self { input: Some(input.into()), out: Tail::whole("stdout", EFFECTS), err: Tail::whole("stderr", ALLOWED) }
+    /// For a command: what it writes says how it ended.
+    pub(crate) fn of_command() -> Self {
+        Self { input: Some(Input::default()), out: Tail::whole("stdout", EFFECTS), err: Tail::whole("stderr", ALLOWED) }
+    }
+
+    /// Gives a command what there is to read, once and for all.
+    pub(crate) fn fill(&self, bytes: impl Into<Bytes>) {
+        if let Some(Input(pipe)) = &self.input {
+            pipe.get_or_init(|| MemoryInputPipe::new(bytes));
+        }
+    }
+}
+
+/// A command's stdin: made before it is known what there is to read, which takes the store that it is made with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Input(Arc<OnceLock<MemoryInputPipe>>);
+
+impl Input {
+    fn pipe(&self) -> MemoryInputPipe {
+        self.0.get().cloned().unwrap_or_else(|| MemoryInputPipe::new(Bytes::new()))
+    }
+}
+
+impl IsTerminal for Input {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdinStream for Input {
+    fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
+        Box::new(self.pipe())
+    }
+
+    fn p2_stream(&self) -> Box<dyn InputStream> {
+        Box::new(self.pipe())
     }
 }
 

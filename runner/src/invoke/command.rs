@@ -1,26 +1,30 @@
 //! The command contract: from how a program ended and what it wrote to what became of the event.
 
 mod document;
+mod keys;
 mod lines;
 mod logs;
 
-pub(super) use document::{check_document, document};
+pub(super) use document::check_document;
 
-use wasmtime::component::Resource;
 use wasmtime_wasi::I32Exit;
 
 use super::Broken;
 use crate::bindings::roomwire::plugin::effects::{self, Host as _};
 use crate::bindings::roomwire::plugin::event_types as wit;
-use crate::bindings::wasi::keyvalue::{atomics, store};
 use crate::host::{Host, Stdio};
-use lines::{Change, Effect, End, Line};
+use lines::{Effect, End, Line};
 
 /// Exit codes that mean something; every other one but 0 is a crash. Both are those of sysexits.h.
 const TRY_AGAIN: i32 = 75;
 const NEVER: i32 = 65;
 
 type Handled = Result<wit::Outcome, wit::Failure>;
+
+/// What the program reads of an event, with the keys that its handler names.
+pub(super) async fn input(host: &mut Host, event: &wit::Event) -> Result<Result<Vec<u8>, wit::Failure>, Broken> {
+    Ok(keys::read(host, event).await?.map(|values| document::document(event, &values)))
+}
 
 /// The exit code of a program that ended by itself, be it by returning or by exiting.
 pub(super) fn code(result: wasmtime::Result<Result<(), ()>>) -> Result<i32, Broken> {
@@ -35,7 +39,16 @@ pub(super) fn code(result: wasmtime::Result<Result<(), ()>>) -> Result<i32, Brok
 }
 
 /// What became of the event, with the program's log lines and effects put where those of components are.
-pub(super) async fn conclude(host: &mut Host, exit: Result<i32, Broken>, stdio: &Stdio) -> Result<Handled, Broken> {
+pub(super) async fn conclude(
+    host: &mut Host,
+    exit: Result<Result<i32, wit::Failure>, Broken>,
+    stdio: &Stdio,
+) -> Result<Handled, Broken> {
+    let exit = match exit {
+        Ok(Ok(code)) => Ok(code),
+        Ok(Err(failure)) => return Ok(Err(failure)),
+        Err(broken) => Err(broken),
+    };
     let stderr = stdio.err.bytes();
     let stderr = String::from_utf8_lossy(&stderr);
     let ended = exit.and_then(|code| Ok((code, lines::read(&stdio.out.bytes()).map_err(crash)?)));
@@ -96,41 +109,13 @@ async fn apply(host: &mut Host, effect: Effect) -> Result<Result<(), wit::Failur
     let taken = match effect {
         Effect::Publish(message) => host.publish(message),
         Effect::Send(request) => host.send(request),
-        Effect::Kv { bucket, key, change } => return put(host, bucket, key, change).await,
+        Effect::Kv { bucket, key, change } => return keys::put(host, &bucket, key, change).await,
     };
     Ok(taken.map_err(Broken::Trap)?.map_err(|error| match error {
         effects::Error::Denied(why) => wit::Failure::Permanent(why),
         effects::Error::TooLarge => wit::Failure::Permanent("the message is larger than the host takes".to_owned()),
         effects::Error::QuotaExceeded => wit::Failure::Permanent("too many effects in one call".to_owned()),
         effects::Error::Other(reason) => wit::Failure::Retry(wit::RetryHint { reason, after_ms: None }),
-    }))
-}
-
-/// Changes a key, through what a component calls.
-async fn put(host: &mut Host, name: String, key: String, change: Change) -> Result<Result<(), wit::Failure>, Broken> {
-    let opened = store::Host::open(host, name.clone()).map_err(Broken::Trap)?;
-    let done = match opened {
-        Err(error) => Err(error),
-        Ok(bucket) => {
-            let place = bucket.rep();
-            let done = match change {
-                Change::Set(value) => store::HostBucket::set(host, bucket, key, value).await,
-                Change::Add(delta) => {
-                    atomics::Host::increment(host, bucket, key, delta).await.map(|result| result.map(|_| ()))
-                }
-                Change::Delete => store::HostBucket::delete(host, bucket, key).await,
-            };
-            store::HostBucket::drop(host, Resource::new_own(place)).await.map_err(Broken::Trap)?;
-            done.map_err(Broken::Trap)?
-        }
-    };
-    Ok(done.map_err(|error| {
-        wit::Failure::Permanent(match error {
-            store::Error::Other(why) => why,
-            store::Error::NoSuchStore | store::Error::AccessDenied => {
-                format!("bucket `{}` is not granted; add it to the handler's `allow.keyvalue`", name.escape_debug())
-            }
-        })
     }))
 }
 

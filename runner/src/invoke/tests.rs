@@ -1,5 +1,6 @@
 //! What each kind of guest becomes, on the real engine with real components.
 
+mod command_keys;
 mod commands;
 mod harm;
 mod http;

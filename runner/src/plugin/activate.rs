@@ -82,6 +82,12 @@ pub(crate) enum ActivateError {
         /// The key of the handler's `config`.
         key: String,
     },
+    /// Only a program has a stdin to find keys on.
+    #[error(
+        "plugin `{0}` is a component, which has no stdin: remove `stdin_keys` from the handler, and let the plugin read its keys \
+         itself, by wasi:keyvalue"
+    )]
+    StdinKeys(Arc<str>),
     /// The plugin's own `check` said no, or broke.
     #[error("plugin `{plugin}` refused its configuration: {reason}")]
     Check {
@@ -150,6 +156,9 @@ impl Activator {
         let Compiled { entry, digest, .. } = self.load(fetched).await?;
         if let (Entry::Command(_), Some(key)) = (&entry, grants.config.keys().find(|key| !is_variable(key))) {
             return Err(ActivateError::Environment { plugin, key: key.clone() });
+        }
+        if matches!(entry, Entry::Component(_)) && !grants.stdin_keys.is_empty() {
+            return Err(ActivateError::StdinKeys(plugin));
         }
         Ok(Generation { entry, digest, grants, limits })
     }

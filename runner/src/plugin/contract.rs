@@ -1,6 +1,7 @@
 //! Which of the two contracts a file is written for, and the component that is made of it.
 
 mod finish;
+mod go;
 mod wrap;
 
 pub use finish::{FinishError, finish};
@@ -28,9 +29,10 @@ pub(crate) enum NoCommand {
          build it for wasm32-wasip2"
     )]
     Core,
-    /// Go's allocator takes the memory that the adapter has for itself.
+    /// The adapter has to grow the memory for itself, and Go's allocator takes what is grown for its own.
     #[error(
-        "it is a Go program, whose runtime cannot share its memory with the adapter for WASI 0.1; build it as a component, with plugins/sdk/go"
+        "it is a Go program that leaves the adapter for WASI 0.1 no memory; add `import _ \"roomwire/command\"` to it, the package \
+         in plugins/sdk/go/command"
     )]
     Go,
     /// It cannot be started.
@@ -53,28 +55,44 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, NoCommand> {
     if !bytes.starts_with(b"\0asm\x01\0\0\0") {
         return Ok(Cow::Borrowed(bytes));
     }
-    judge(bytes)?;
-    wrap::wrap(bytes).map(Cow::Owned)
+    match judge(bytes)? {
+        Made::ByGo => wrap::wrap(&go::with_stack(bytes)?),
+        Made::ByOthers => wrap::wrap(bytes),
+    }
+    .map(Cow::Owned)
+}
+
+/// Whose compiler made a program.
+enum Made {
+    ByGo,
+    ByOthers,
 }
 
 /// Tells a program from other modules, as the wrapper's own words would not help an author.
-fn judge(module: &[u8]) -> Result<(), NoCommand> {
-    let mut starts = false;
+fn judge(module: &[u8]) -> Result<Made, NoCommand> {
+    let (mut starts, mut lends, mut by_go) = (false, false, false);
     for payload in Parser::new(0).parse_all(module) {
         match payload.map_err(NoCommand::Parse)? {
             Payload::ExportSection(exports) => {
                 for export in exports {
-                    starts |= export.map_err(NoCommand::Parse)?.name == "_start";
+                    let name = export.map_err(NoCommand::Parse)?.name;
+                    starts |= name == "_start";
+                    lends |= name == go::LEND;
                 }
             }
             Payload::CustomSection(section) if section.name().starts_with("component-type") => {
                 return Err(NoCommand::Core);
             }
-            Payload::CustomSection(section) if section.name() == "go:buildid" => return Err(NoCommand::Go),
+            Payload::CustomSection(section) => by_go |= section.name() == "go:buildid",
             _ => {}
         }
     }
-    if starts { Ok(()) } else { Err(NoCommand::NoStart) }
+    match (starts, by_go, lends) {
+        (_, true, false) => Err(NoCommand::Go),
+        (false, ..) => Err(NoCommand::NoStart),
+        (true, true, true) => Ok(Made::ByGo),
+        (true, false, _) => Ok(Made::ByOthers),
+    }
 }
 
 #[cfg(test)]

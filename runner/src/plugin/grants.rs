@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use livekit::token::Secret;
-use service::config::{self, KeysError, SecretText, SecretsError};
+use service::config::{self, KeyPattern, KeysError, SecretText, SecretsError};
 
 use crate::config::{Config, Handler};
 use crate::host::{Api, Client, Grant, Mask, Rate, Tls};
@@ -28,6 +28,8 @@ pub(crate) struct Grants {
     pub(crate) mask: Arc<Mask>,
     /// The buckets of `allow.keyvalue`, by name.
     pub(crate) keyvalue: BTreeMap<String, Arc<Grant>>,
+    /// Those of their keys that a command finds in its document.
+    pub(crate) stdin_keys: BTreeMap<String, Vec<KeyPattern>>,
     /// LiveKit's API, if `allow.livekit` grants any of it.
     pub(crate) livekit: Option<Arc<Api>>,
     /// Thins the handler's lines in the runner's log.
@@ -116,6 +118,7 @@ impl Granter {
                 .iter()
                 .map(|bucket| (bucket.name.clone(), Arc::new(Grant::new(bucket, handler))))
                 .collect(),
+            stdin_keys: handler.stdin_keys.clone(),
             livekit,
             logs: Arc::default(),
             sign: handler

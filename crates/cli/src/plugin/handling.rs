@@ -35,11 +35,19 @@ pub(crate) struct HandlingFlags {
     /// and what it changes is shown
     #[arg(long, value_name = "NAME", conflicts_with = "handler")]
     bucket: Vec<String>,
+    /// A key of a bucket that a command finds in its document, as in `stdin_keys`; may be repeated
+    #[arg(long = "stdin-key", value_name = "BUCKET/KEY", value_parser = bucket_key, conflicts_with = "handler")]
+    stdin_keys: Vec<(String, String)>,
 }
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as key=value")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+fn bucket_key(text: &str) -> Result<(String, String), String> {
+    let (bucket, key) = text.split_once('/').ok_or("write it as bucket/key")?;
+    Ok((bucket.to_owned(), key.to_owned()))
 }
 
 /// A handler, ready to be activated.
@@ -58,16 +66,14 @@ impl HandlingFlags {
         settings: Vec<(String, String)>,
         bucket: Vec<String>,
     ) -> Self {
-        Self { file: Some(file), handler, settings, http: Vec::new(), bucket }
+        Self { file: Some(file), handler, settings, http: Vec::new(), bucket, stdin_keys: Vec::new() }
     }
 
     /// The handler that is meant.
     pub(super) fn handling(&self, globals: &Globals) -> anyhow::Result<Handling> {
         let mut handling = match (&self.handler, &self.file) {
             (Some(name), _) => Handling { config: target::config(globals)?, name: name.clone(), goal: None },
-            (None, Some(file)) => {
-                Handling { config: described(file, &self.http, &self.bucket)?, name: NAME.to_owned(), goal: None }
-            }
+            (None, Some(file)) => Handling { config: self.described(file)?, name: NAME.to_owned(), goal: None },
             (None, None) => {
                 return Err(Usage("name the plugin's file, or a handler with `--handler`".to_owned()).into());
             }
@@ -84,19 +90,24 @@ impl HandlingFlags {
         }
         Ok(handling)
     }
-}
 
-/// A configuration with one handler, which may publish wherever a handler can.
-fn described(file: &Path, http: &[String], buckets: &[String]) -> anyhow::Result<Config> {
-    let file = std::path::absolute(file).context("cannot tell the plugin's path")?;
-    let text = json!({
-        "handlers": [{ "name": NAME, "plugin": file, "on": "*", "allow": { "http": http, "keyvalue": buckets } }],
-    });
-    let mut config = parse(&text.to_string(), Path::new("--http"))?;
-    for handler in &mut config.handlers {
-        handler.allow.publish = vec![">".to_owned()];
+    /// A configuration with one handler, which may publish wherever a handler can.
+    fn described(&self, file: &Path) -> anyhow::Result<Config> {
+        let file = std::path::absolute(file).context("cannot tell the plugin's path")?;
+        let mut keys = BTreeMap::<&str, Vec<&str>>::new();
+        for (bucket, key) in &self.stdin_keys {
+            keys.entry(bucket).or_default().push(key);
+        }
+        let handler = json!({
+            "name": NAME, "plugin": file, "on": "*", "allow": { "http": self.http, "keyvalue": self.bucket },
+            "stdin_keys": keys,
+        });
+        let mut config = parse(&json!({ "handlers": [handler] }).to_string(), Path::new("the flags"))?;
+        for handler in &mut config.handlers {
+            handler.allow.publish = vec![">".to_owned()];
+        }
+        Ok(config)
     }
-    Ok(config)
 }
 
 impl Handling {

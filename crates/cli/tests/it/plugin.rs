@@ -171,3 +171,21 @@ fn run_shows_which_keys_were_changed() {
         called.stderr
     );
 }
+
+#[test]
+fn a_command_finds_in_its_document_the_keys_that_the_flags_name() {
+    let place = Place::new();
+    let copy = guest("copy");
+    let run = ["plugin", "run", &copy, "--key", "meter/in/ada=7", "--stdin-key", "meter/in/{participant}"];
+    let called = place.call(&[&run[..], &["--bucket", "meter", "--output", "json"]].concat());
+    assert_eq!(called.code, 0, "{}", called.stderr);
+    let [run] = called.json().try_into().unwrap();
+    let document: serde_json::Value = serde_json::from_str(run["publish"][0]["data"].as_str().unwrap()).unwrap();
+    assert_eq!(document["kv"], json!({"meter": {"in/ada": "7"}}));
+    let refused = place.call(&["plugin", "run", &copy, "--stdin-key", "meter/n"]);
+    assert!(
+        refused.code == 64 && refused.stderr.contains("bucket `meter`, which `allow.keyvalue` does not grant"),
+        "{}",
+        refused.stderr
+    );
+}

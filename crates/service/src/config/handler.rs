@@ -8,6 +8,7 @@ mod rate;
 mod retry;
 mod send;
 mod start;
+mod stdin_keys;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub use rate::Rate;
 pub use retry::Retry;
 pub use send::{OnUnknown, SendRules};
 pub use start::Start;
+pub use stdin_keys::KeyPattern;
 pub use waiting::Waiting;
 
 use super::node::{Node, Value};
@@ -53,6 +55,7 @@ const KEYS: Keys = Keys {
         "config",
         "secrets",
         "allow",
+        "stdin_keys",
         "send",
     ],
     later: &["native"],
@@ -99,6 +102,8 @@ pub struct HandlerConfig {
     pub secrets: Vec<String>,
     /// What the plugin may do.
     pub allow: Allow,
+    /// The keys that a command finds in its document, by bucket.
+    pub stdin_keys: BTreeMap<String, Vec<KeyPattern>>,
     /// How the requests of `effects.send` are sent.
     pub send: SendRules,
     /// Where the handler stands in the file.
@@ -186,6 +191,8 @@ impl HandlerConfig {
         let config = section.get("config").map(|node| settings(node, problems)).unwrap_or_default();
         let secrets = section.get("secrets").map(|node| secrets::granted(node, &beside.secrets, problems));
         let allow = section.get("allow").map_or_else(Allow::default, |node| Allow::decode(node, beside, problems));
+        let stdin_keys =
+            section.get("stdin_keys").map(|node| stdin_keys::decode(node, &allow, problems)).unwrap_or_default();
         let send = section
             .get("send")
             .map_or_else(SendRules::default, |node| SendRules::decode(node, &allow, beside, problems));
@@ -209,6 +216,7 @@ impl HandlerConfig {
             config,
             secrets: secrets.unwrap_or_default(),
             allow,
+            stdin_keys,
             send,
             place: section.place,
             written: section.entries().map(|(key, node)| (key.to_owned(), node.to_string())).collect(),

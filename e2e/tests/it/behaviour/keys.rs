@@ -47,6 +47,50 @@ async fn each_event_of_a_room_counts_once_though_the_runner_is_killed_again_and_
     Ok(())
 }
 
+/// A command that sets a key to one more than it finds in its document.
+fn tally(bucket: &Value) -> Result<Value> {
+    let allow = json!({ "publish": ["out.>"], "keyvalue": [bucket] });
+    handler("tally", "tally", json!({}), json!({ "allow": allow, "stdin_keys": { "usage": ["n"] } }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_counts_each_event_once_by_the_key_in_its_document_though_the_runner_is_killed() -> Result<()> {
+    let handlers = [tally(&json!("usage"))?];
+    let mut site = Site::start(WINDOW, &handlers).await?;
+    let ids = numbered(1..=45);
+    for (round, ids) in ids.chunks(15).enumerate() {
+        site.post_all("track_published", "blue", ids).await?;
+        // Some of them are committed, some are not, and some may run at this moment.
+        site.wait_out("out.tally", round * 15 + 4).await?;
+        site = site.kill_and_start().await?;
+    }
+    site.wait_out("out.tally", 45).await?;
+    site.post("track_published", "green", "EV_green").await?;
+    site.wait_out("out.tally", 46).await?;
+    let ended = site.end().await?;
+    let mut expected: Vec<String> = (1..=45).map(|number| format!("blue {number}")).collect();
+    expected.push("green 1".to_owned());
+    assert_eq!(ended.out("out.tally"), expected, "another room has keys of its own");
+    assert_eq!(ended.books("tally")?, Sums { done: 46, ..Sums::default() });
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_of_rooms_that_share_a_key_count_every_event_though_they_run_at_the_same_time() -> Result<()> {
+    let site = Site::start(WINDOW, &[tally(&json!({ "name": "usage", "scope": "shared" }))?]).await?;
+    for (room, ids) in numbered(1..=40).chunks(10).enumerate() {
+        site.post_all("track_published", &format!("room-{room}"), ids).await?;
+    }
+    site.wait_out("out.tally", 40).await?;
+    let ended = site.end().await?;
+    let numbers = ended.out("out.tally").into_iter().filter_map(|it| it.split_once(' ')?.1.parse::<u64>().ok());
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
+    assert_eq!(ended.books("tally")?, Sums { done: 40, ..Sums::default() });
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_that_share_a_key_count_every_event_though_they_run_at_the_same_time() -> Result<()> {
     let bucket = json!({ "name": "totals", "scope": "shared" });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::keys::Values;
 use crate::bindings::roomwire::plugin::event_types as wit;
 
 /// The kind of the document that asks a program what it thinks of its config. LiveKit's kinds have no dot.
@@ -25,10 +26,11 @@ struct Document<'e> {
     event: Option<&'e RawValue>,
     /// The body as it was signed.
     raw: &'e str,
+    kv: &'e Values,
 }
 
-/// The document of an event.
-pub(in crate::invoke) fn document(event: &wit::Event) -> Vec<u8> {
+/// The document of an event, with these keys.
+pub(super) fn document(event: &wit::Event, kv: &Values) -> Vec<u8> {
     let document = Document {
         id: &event.id,
         kind: &event.kind,
@@ -41,6 +43,7 @@ pub(in crate::invoke) fn document(event: &wit::Event) -> Vec<u8> {
         attributes: event.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         event: serde_json::from_str(&event.json).ok(),
         raw: &event.json,
+        kv,
     };
     // Texts and numbers alone: there is nothing in it that cannot be written.
     serde_json::to_vec(&document).unwrap_or_default()
@@ -48,7 +51,7 @@ pub(in crate::invoke) fn document(event: &wit::Event) -> Vec<u8> {
 
 /// The document of a check: that of an event of a kind which no LiveKit sends.
 pub(in crate::invoke) fn check_document() -> Vec<u8> {
-    document(&wit::Event {
+    let event = wit::Event {
         id: CHECK.to_owned(),
         kind: CHECK.to_owned(),
         project: String::new(),
@@ -59,13 +62,15 @@ pub(in crate::invoke) fn check_document() -> Vec<u8> {
         deadline_ms: 0,
         json: "{}".to_owned(),
         attributes: Vec::new(),
-    })
+    };
+    document(&event, &Values::new())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::keys::Content;
     use super::*;
 
     #[test]
@@ -83,7 +88,9 @@ mod tests {
             json: raw.to_owned(),
             attributes: vec![("ordering-key".to_owned(), "stand-up".to_owned())],
         };
-        let text = String::from_utf8(document(&event)).unwrap();
+        let of_bucket = [("n".to_owned(), Content(Some(b"7".to_vec()))), ("none".to_owned(), Content(None))];
+        let kv = [("usage".to_owned(), of_bucket.into())].into();
+        let text = String::from_utf8(document(&event, &kv)).unwrap();
         assert!(text.contains(&format!("\"event\":{raw}")), "digits and spaces stay: {text}");
         let mut document: Value = serde_json::from_str(&text).unwrap();
         document["event"].take();
@@ -93,6 +100,7 @@ mod tests {
                 "id": "EV_1", "kind": "room_started", "project": "default", "room": "stand \"up\"", "participant": null,
                 "created_at": "2026-11-23T10:17:54Z", "attempt": 2, "deadline_ms": 5_000,
                 "attributes": {"ordering-key": "stand-up"}, "event": null, "raw": raw,
+                "kv": {"usage": {"n": "7", "none": null}},
             })
         );
     }

@@ -11,27 +11,34 @@ use crate::host::{Grant, Uncommitted};
 const HANDLER: &str = "meter";
 
 /// A guest whose behaviours work on keys, and the store that they are in.
-struct World {
+pub(super) struct World {
     _folder: tempfile::TempDir,
-    store: Store,
-    uncommitted: Arc<Uncommitted>,
+    pub(super) store: Store,
+    pub(super) uncommitted: Arc<Uncommitted>,
     owner: Owner,
-    rig: Rig,
+    pub(super) rig: Rig,
 }
 
 /// A handler with these buckets, as its configuration says.
-fn grants(allow: &str, more: &str) -> Grants {
+pub(super) fn grants(allow: &str, more: &str) -> Grants {
     let yaml = format!(
         "handlers:\n  - {{ name: {HANDLER}, plugin: ./a.wasm, on: \"*\", allow: {{ keyvalue: {allow} }}{more} }}"
     );
     let file = service::config::parse(&yaml, std::path::Path::new("roomwire.yaml")).unwrap();
     let handler = crate::config::Config::new(&file, String::new()).unwrap().handlers.remove(0);
     let grant = |bucket: &BucketConfig| (bucket.name.clone(), Arc::new(Grant::new(bucket, &handler)));
-    Grants { keyvalue: handler.allow.keyvalue.iter().map(grant).collect(), ..Grants::default() }
+    let keyvalue = handler.allow.keyvalue.iter().map(grant).collect();
+    Grants { keyvalue, stdin_keys: handler.stdin_keys, ..Grants::default() }
 }
 
 impl World {
     async fn new(grants: Grants, plans: &[&str]) -> Self {
+        let behaviours: Vec<String> = plans.iter().map(|plan| format!("keys:{plan}")).collect();
+        let config = rooms(behaviours.iter().map(String::as_str));
+        Self::of(Rig::behave(config, LIMITS.timeout, grants).await).await
+    }
+
+    pub(super) async fn of(rig: Rig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("state.db").display());
         let store = Store::open(&url, &event::Prefix::default()).await.unwrap();
@@ -39,15 +46,17 @@ impl World {
         let stream = StreamIdentity { created: "now".into(), first_seq: 1, last_seq: 9 };
         let claiming = Claiming { handler: HANDLER, run: LIVE, shard: 0, claimer: "me", stream, begin_floor: 0 };
         let epoch = store.claim(claiming).await.unwrap().claimed.epoch;
-        let behaviours: Vec<String> = plans.iter().map(|plan| format!("keys:{plan}")).collect();
-        let config = rooms(behaviours.iter().map(String::as_str));
-        let rig = Rig::behave(config, LIMITS.timeout, grants).await;
         let owner = Owner::live(HANDLER, 0, epoch);
         Self { _folder: folder, store, uncommitted: Arc::default(), owner, rig }
     }
 
     /// Runs the nth plan for a room.
     async fn run(&self, plan: usize, room: &str) -> Finished {
+        self.run_of(&self.rig, event(&format!("r{plan}")), room).await
+    }
+
+    /// Runs a guest, be it its own or another one, with the keys of a room.
+    pub(super) async fn run_of(&self, rig: &Rig, event: wit::Event, room: &str) -> Finished {
         let access = Access {
             store: self.store.clone(),
             uncommitted: self.uncommitted.clone(),
@@ -55,8 +64,7 @@ impl World {
             run: LIVE.into(),
             space: format!("default/{room}").into(),
         };
-        let event = event(&format!("r{plan}"));
-        handle(&self.rig.engine, &self.rig.generation, event, Lease::default(), Some(access)).await
+        handle(&rig.engine, &rig.generation, event, Lease::default(), Some(access)).await
     }
 
     async fn answer(&self, plan: usize, room: &str) -> serde_json::Value {
@@ -64,7 +72,7 @@ impl World {
     }
 
     /// Commits what an invocation left as the event with this sequence.
-    async fn commit(&self, seq: u64, report: Arc<Report>) -> lanes::CommitReply {
+    pub(super) async fn commit(&self, seq: u64, report: Arc<Report>) -> lanes::CommitReply {
         let identity = lanes::Identity { project: "default".into(), created: 0, id: format!("EV_{seq}").into() };
         let event = Event {
             seq,

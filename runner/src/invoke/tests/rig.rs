@@ -34,6 +34,17 @@ impl Rig {
         Self { engine, generation: Arc::new(generation) }
     }
 
+    /// A program that was written by hand, with a config and grants.
+    pub(super) async fn command(guest: &str, config: &[(&str, &str)], grants: Grants) -> Self {
+        let engine = Engine::new().unwrap();
+        let path = testkit::fixtures::path(&format!("guests/{guest}.wasm"));
+        let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let grants = Grants { config, publish: vec!["test.>".to_owned()], max_message: 1 << 20, ..grants };
+        let activator = Activator::new(engine.clone()).unwrap();
+        let generation = activator.activate(fetched(&path).await, Arc::new(grants), LIMITS).await.unwrap();
+        Self { engine, generation: Arc::new(generation) }
+    }
+
     pub(super) async fn call(&self, room: &str) -> Finished {
         handle(&self.engine, &self.generation, event(room), Lease::default(), None).await
     }

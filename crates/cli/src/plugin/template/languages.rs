@@ -9,6 +9,7 @@ macro_rules! example {
 }
 
 const RUST: &str = "Rust by rustup with the target wasm32-wasip2 (rustup target add wasm32-wasip2)";
+const GO: &str = "Go 1.26 or newer, the stock toolchain (https://go.dev/dl)";
 const ZIG: &str = "zig as the compiler (pip install ziglang==0.17.1)";
 
 pub(super) const TEMPLATES: [Template; 9] = [
@@ -44,13 +45,26 @@ pub(super) const TEMPLATES: [Template; 9] = [
         language: "go",
         contract: Contract::Component,
         title: "Go",
-        needs: "Go 1.26 or newer, the stock toolchain (https://go.dev/dl)",
+        needs: GO,
         library: &["go"],
         files: &[
             ("go.mod", example!("go/go.mod")),
             ("greeter.go", example!("go/greeter.go")),
             ("build", example!("go/build")),
             (".gitignore", "/obj\n/greeter.wasm\n"),
+        ],
+    },
+    Template {
+        language: "go",
+        contract: Contract::Command,
+        title: "Go",
+        needs: GO,
+        library: &["go/go.mod", "go/command"],
+        files: &[
+            ("go.mod", example!("command-go/go.mod")),
+            ("greeter.go", example!("command-go/greeter.go")),
+            ("build", example!("command-go/build")),
+            (".gitignore", "/greeter.wasm\n"),
         ],
     },
     Template {

@@ -55,6 +55,11 @@ fn a_new_handler_in_go_builds_fits_and_passes_its_tests() {
 }
 
 #[test]
+fn a_new_command_in_go_builds_fits_and_passes_its_tests() {
+    works(&["--lang", "go", "--contract", "command"], "command", |_| ());
+}
+
+#[test]
 fn a_new_handler_in_typescript_builds_fits_and_passes_its_tests() {
     works(&["--lang", "typescript"], "component", installed);
 }

@@ -191,3 +191,45 @@ fn a_bucket_that_cannot_be_meant_is_refused_with_what_to_write() {
         assert!(error.contains(words), "{line}: {error}");
     }
 }
+
+#[test]
+fn the_keys_of_a_document_are_read_by_bucket() {
+    let config = read(&handler(
+        "allow: { keyvalue: [usage, totals] }\nstdin_keys: { usage: [count, \"in/{participant}\"], totals: n }",
+    ));
+    let keys = &config.handlers[0].stdin_keys;
+    let of =
+        |bucket: &str| keys[bucket].iter().map(|it| it.key(Some("blue"), Some("ada")).unwrap()).collect::<Vec<_>>();
+    assert_eq!((of("usage"), of("totals")), (vec!["count".to_owned(), "in/ada".to_owned()], vec!["n".to_owned()]));
+}
+
+#[test]
+fn a_key_of_a_document_that_cannot_be_meant_is_refused_with_what_to_write() {
+    let many = format!("usage: [{}]", (0..101).map(|at| format!("k{at}")).collect::<Vec<_>>().join(", "));
+    for (keys, words) in [
+        (
+            "{ usge: [count] }",
+            "`stdin_keys` reads bucket `usge`, which `allow.keyvalue` does not grant\n  did you mean `usage`? granted are \
+             `usage`",
+        ),
+        ("{ totals: [count] }", "does not grant\n  add it: `allow: { keyvalue: [totals] }`"),
+        ("[count]", "`stdin_keys` is a list, not a map\n  write bucket and keys: `stdin_keys: { usage: [count] }`"),
+        ("{ usage: }", "`stdin_keys.usage` is"),
+        (
+            "{ usage: [\"in/{identity}\"] }",
+            "`in/{identity}` has `{identity}` in it, which no event has\n  of an event there are \
+          `{room}` (its name) and `{participant}` (its identity)",
+        ),
+        ("{ usage: [\"in/{room\"] }", "opens a brace and does not close it"),
+        ("{ usage: [\"\"] }", "a key must not be empty"),
+        (
+            "{ usage: [\"a long key, {room}\"] }",
+            "`a long key, {room}` is longer than the bucket's `max_key`, which is 8 bytes",
+        ),
+        (&format!("{{ {many} }}"), "`stdin_keys` has 101 keys; it may have 100"),
+    ] {
+        let error =
+            refused(&handler(&format!("allow: {{ keyvalue: [{{ name: usage, max_key: 8 }}] }}\nstdin_keys: {keys}")));
+        assert!(error.contains(words), "{keys}: {error}");
+    }
+}
