@@ -12,7 +12,7 @@ const RUST: &str = "Rust by rustup with the target wasm32-wasip2 (rustup target 
 const GO: &str = "Go 1.26 or newer, the stock toolchain (https://go.dev/dl)";
 const ZIG: &str = "zig as the compiler (pip install ziglang==0.17.1)";
 
-pub(super) const TEMPLATES: [Template; 9] = [
+pub(super) const TEMPLATES: [Template; 10] = [
     Template {
         language: "rust",
         contract: Contract::Command,
