@@ -308,8 +308,7 @@ fn of_the_feed(mut envelope: Envelope, headers: &Headers<'_>) -> Envelope {
 }
 
 fn event_of(seq: Seq, envelope: Option<&Envelope>, headers: &Headers<'_>, message: &jetstream::Message) -> Event {
-    let id: Arc<str> =
-        envelope.map_or_else(|| format!("message-{seq}").into(), |envelope| envelope.id.as_str().into());
+    let id: Arc<str> = envelope.map_or_else(|| format!("message-{seq}").into(), |envelope| envelope.id.as_str().into());
     let project: Arc<str> = envelope.map_or("default", |envelope| envelope.project.as_str()).into();
     Event {
         seq,
