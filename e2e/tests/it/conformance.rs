@@ -67,7 +67,11 @@ async fn a_command_in_javascript_does_what_a_handler_in_every_language_does() ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_in_compiled_languages_have_each_capability_of_the_host() -> Result<()> {
-    roll_call::answer(&[Guest::component("rust", "src/lib.rs", "src/lib.rs:")]).await
+    roll_call::answer(&[
+        Guest::component("rust", "src/lib.rs", "src/lib.rs:"),
+        Guest::component("go", "roll_call.go", "roll_call.go:"),
+    ])
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -103,18 +103,7 @@ type Message struct {
 // Publish sends a message to a NATS subject that allow.publish grants, once, after the end of the event is committed; of a
 // call that fails nothing leaves. What is denied, too large or too many is a permanent failure.
 func Publish(message Message) error {
-	switch failed, why := host.Publish(message.Subject, message.Data, message.Headers); failed {
-	case host.Fine:
-		return nil
-	case host.Denied:
-		return Permanent(why)
-	case host.TooLarge:
-		return Permanent("the message is larger than the host takes")
-	case host.QuotaExceeded:
-		return Permanent("too many effects in one call")
-	default:
-		return Retry(why, 0)
-	}
+	return taken(host.Publish(message.Subject, message.Data, message.Headers))
 }
 
 // outcome is what an error of Handle means to the host.
@@ -123,6 +112,7 @@ func outcome(err error) host.Outcome {
 		skip  skipped
 		never permanent
 		again retry
+		api   *LiveKitError
 	)
 	switch {
 	case err == nil:
@@ -131,6 +121,8 @@ func outcome(err error) host.Outcome {
 		return host.Outcome{End: host.Skipped, Why: skip.why}
 	case errors.As(err, &never):
 		// The text of what wraps it says more.
+		return host.Outcome{End: host.Permanent, Why: err.Error()}
+	case errors.As(err, &api) && !api.mayPass():
 		return host.Outcome{End: host.Permanent, Why: err.Error()}
 	case errors.As(err, &again):
 		return host.Outcome{End: host.Retry, Why: err.Error(), AfterMS: uint32(again.after.Milliseconds())}

@@ -164,7 +164,7 @@ impl Answers<'_> {
                 assert!(!text("error").is_empty(), "{letter:#}");
             }
             if let Some(words) = &expected.stderr {
-                assert!(text("error").contains(words.as_str()), "{letter:#}");
+                assert!(text("stderr").contains(words.as_str()), "{letter:#}");
                 let folder = workspace().join("plugins/conformance").join(self.guest.folder);
                 place::check(text("stderr"), words, &folder.join(self.guest.source), self.guest.place)?;
             }

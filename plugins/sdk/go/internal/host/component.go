@@ -79,15 +79,24 @@ func Config(key string) (string, bool) {
 
 // Publish hands a message to the host.
 func Publish(subject string, data []byte, headers [][2]string) (Failed, string) {
+	return taken(roomwire_plugin_effects.Publish(roomwire_plugin_effects.Message{
+		Subject: subject, Data: data, Headers: pairs(headers),
+	}))
+}
+
+func pairs(headers [][2]string) []types.Tuple2[string, string] {
 	pairs := make([]types.Tuple2[string, string], len(headers))
 	for i, header := range headers {
 		pairs[i] = types.Tuple2[string, string]{F0: header[0], F1: header[1]}
 	}
-	taken := roomwire_plugin_effects.Publish(roomwire_plugin_effects.Message{Subject: subject, Data: data, Headers: pairs})
-	if taken.Tag() == types.ResultOk {
+	return pairs
+}
+
+func taken(result types.Result[types.Unit, roomwire_plugin_effects.Error]) (Failed, string) {
+	if result.Tag() == types.ResultOk {
 		return Fine, ""
 	}
-	switch err := taken.Err(); err.Tag() {
+	switch err := result.Err(); err.Tag() {
 	case roomwire_plugin_effects.ErrorDenied:
 		return Denied, err.Denied()
 	case roomwire_plugin_effects.ErrorTooLarge:

@@ -27,7 +27,7 @@ type Outcome struct {
 	AfterMS uint32
 }
 
-// Failed is why a message was not taken.
+// Failed is why a message or request was not taken.
 type Failed uint8
 
 // The failures.
@@ -49,6 +49,35 @@ const (
 	BucketDenied
 	KeysOther
 )
+
+// SecretFailed is why there is no secret.
+type SecretFailed uint8
+
+// The failures.
+const (
+	SecretFine SecretFailed = iota
+	SecretDenied
+	NoSuchSecret
+	SecretOther
+)
+
+// LiveKitEnd is what became of a call of LiveKit's API.
+type LiveKitEnd uint8
+
+// The ends.
+const (
+	LiveKitFine LiveKitEnd = iota
+	LiveKitDenied
+	LiveKitRefused
+	LiveKitUnavailable
+	LiveKitOther
+)
+
+// LiveKitFailed is why a call of LiveKit's API came to nothing. Code is Twirp's word where LiveKit refused it.
+type LiveKitFailed struct {
+	End       LiveKitEnd
+	Code, Why string
+}
 
 // Level is how serious a line is.
 type Level = uint8

@@ -6,14 +6,9 @@
 //     wasi:logging@0.1.0-draft
 //     wasi:config@0.2.0-rc.1
 //     wasi:keyvalue@0.2.0-draft2
-//     roomwire:plugin@0.1.0
 //     wasi:io@0.2.12
-//     wasi:clocks@0.2.12
-//     wasi:filesystem@0.2.12
-//     wasi:sockets@0.2.12
-//     wasi:random@0.2.12
-//     wasi:cli@0.2.12
 //     wasi:http@0.2.12
+//     roomwire:plugin@0.1.0
 
 package wasi_logging_logging
 
