@@ -33,7 +33,7 @@ fn add(list: &mut String, folder: &Path, name: &str, endings: &[&str]) -> io::Re
             }
         } else if endings.contains(&ending.as_str()) && !file.contains("_test.") && !file.starts_with("test_") {
             // Not the folders, where package managers and interpreters leave things. A new file comes with a change of one
-            // that uses it.
+            // that is here already, or of this script.
             println!("cargo::rerun-if-changed={}", path.display());
             let (name, file) = (format!("{name}/{file}"), fs::canonicalize(&path)?.to_string_lossy().into_owned());
             let _ = writeln!(list, "    ({name:?}, include_str!({file:?})),");

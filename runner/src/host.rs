@@ -16,6 +16,7 @@ mod logging;
 mod mask;
 mod output;
 mod secrets;
+mod tape;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -34,6 +35,8 @@ pub(crate) use limits::{HANDLES, HOSTCALL_BYTES, Limits};
 pub(crate) use logging::{Level, LogLine, Rate};
 pub(crate) use mask::Mask;
 pub(crate) use output::{HostLimit, Stdio};
+pub use tape::Call;
+pub(crate) use tape::Tape;
 
 use crate::bindings;
 use crate::plugin::{EXIT, EXIT_WITH_CODE, Grants};
@@ -89,7 +92,7 @@ impl Host {
         table.set_max_capacity(limits::HANDLES);
         let mut http = wasmtime_wasi_http::WasiHttpCtx::new();
         http.set_field_size_limit(http::FIELDS);
-        let calls = Calls::new(budget.timeout, budget.lease, grants.outgoing.clone());
+        let calls = Calls::new(budget.timeout, budget.lease, grants.outgoing.clone()).with_tape(grants.tape.clone());
         Self {
             wasi: Lazy { stdio: stdio.clone(), made: None },
             table,

@@ -5,6 +5,7 @@ mod keys;
 mod trial;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keys::Scratch;
@@ -14,13 +15,14 @@ use store::Destination;
 
 use crate::config::Config;
 use crate::engine::{Engine, EngineError};
-use crate::host::{Lease, Level};
+use crate::host::{Lease, Level, Tape};
 use crate::invoke::{self, Finished};
 use crate::metrics::Metrics;
 use crate::plugin::activate::{ActivateError, Activator, Compiled};
 use crate::plugin::source::{Fetched, Reference, Sources};
-use crate::plugin::{Contract, Generation, Granter, GranterError};
+use crate::plugin::{Contract, Generation, Granter, GranterError, Grants};
 
+pub use crate::host::Call;
 pub use crate::plugin::{FinishError, finish};
 pub use keys::Changed;
 pub use trial::{Trial, TrialError};
@@ -238,10 +240,35 @@ impl Run {
 impl Bench {
     /// Calls the plugin with an event, in a fresh instance.
     pub async fn run(&self, trial: &Trial) -> Run {
-        let event = trial.event(&self.handler, self.generation.limits.timeout);
-        let keys = self.keys.as_ref().map(|keys| keys.access(trial, &self.handler, &self.generation.grants));
+        self.run_of(&self.generation, trial).await
+    }
+
+    /// As `run`, and tells what the plugin called outside and what came of it, without the handler's secrets.
+    pub async fn record(&self, trial: &Trial) -> (Run, Vec<Call>) {
+        let tape = Arc::new(Tape::recording(self.generation.grants.mask.clone()));
+        let run = self.run_of(&self.with(tape.clone()), trial).await;
+        (run, tape.end().0)
+    }
+
+    /// As `run`, and lets nothing out: what the plugin calls is answered as it was when this was recorded. What it calls
+    /// otherwise, or no more, is told.
+    pub async fn replay(&self, trial: &Trial, calls: Vec<Call>) -> (Run, Vec<String>) {
+        let tape = Arc::new(Tape::replaying(self.generation.grants.mask.clone(), calls));
+        let run = self.run_of(&self.with(tape.clone()), trial).await;
+        (run, tape.end().1)
+    }
+
+    fn with(&self, tape: Arc<Tape>) -> Generation {
+        let Generation { entry, digest, grants, limits } = &self.generation;
+        let grants = Grants { tape: Some(tape), ..(**grants).clone() };
+        Generation { entry: entry.clone(), digest: digest.clone(), grants: Arc::new(grants), limits: *limits }
+    }
+
+    async fn run_of(&self, generation: &Generation, trial: &Trial) -> Run {
+        let event = trial.event(&self.handler, generation.limits.timeout);
+        let keys = self.keys.as_ref().map(|keys| keys.access(trial, &self.handler, &generation.grants));
         let (access, _before) = keys.unzip();
-        run(Box::pin(invoke::handle(&self.engine, &self.generation, event, Lease::default(), access)).await)
+        run(Box::pin(invoke::handle(&self.engine, generation, event, Lease::default(), access)).await)
     }
 
     /// A bucket of a trial's keys that the handler is not granted.

@@ -10,6 +10,7 @@ mod fixture;
 mod handling;
 mod new;
 mod push;
+mod recording;
 mod run;
 mod shown;
 mod template;

@@ -11,6 +11,7 @@ use service::error::Chain;
 use tokio::time::Instant;
 
 use super::client::SendError;
+use super::tape::Tape;
 use crate::metrics::Outgoing;
 
 /// Requests that one invocation may send, over `wasi:http` and `livekit` together.
@@ -66,6 +67,7 @@ pub(crate) struct Calls {
     lease: Lease,
     until: Instant,
     metrics: Outgoing,
+    tape: Option<Arc<Tape>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -83,7 +85,17 @@ impl Calls {
     /// The calls of an invocation that has `timeout` left.
     pub(crate) fn new(timeout: Duration, lease: Lease, metrics: Outgoing) -> Self {
         let until = Instant::now() + timeout.saturating_sub(RESERVE.min(timeout / 10));
-        Self { lease, until, metrics, state: Arc::default() }
+        Self { lease, until, metrics, tape: None, state: Arc::default() }
+    }
+
+    /// With a tape for what is called.
+    pub(crate) fn with_tape(self, tape: Option<Arc<Tape>>) -> Self {
+        Self { tape, ..self }
+    }
+
+    /// Where calls are written down, or come from.
+    pub(crate) fn tape(&self) -> Option<&Arc<Tape>> {
+        self.tape.as_ref()
     }
 
     /// Until when a call must be over.

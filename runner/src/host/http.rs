@@ -5,6 +5,7 @@
 
 mod form;
 mod key;
+mod taped;
 
 use std::sync::Arc;
 
@@ -92,8 +93,16 @@ impl WasiHttpHooks for Outgoing {
             let request = tokio::time::timeout_at(limits.until, buffered(request)).await;
             let request = request.unwrap_or(Err(Error::HttpResponseTimeout));
             let request = request.inspect_err(|error| open.calls().note(format!("a request was not sent: {error}")))?;
+            let body = request.body().clone();
             let request = form::finish(request, &target, &occasion);
-            answer(&client, &target, request, limits, open).await
+            match open.calls().tape().cloned() {
+                None => answer(&client, &target, request, limits, open).await,
+                Some(tape) => {
+                    let url = format!("{target}{}", request.uri());
+                    let asked = tape.request(&url, &request, &body);
+                    taped::answer(&tape, asked, open, |open| answer(&client, &target, request, limits, open)).await
+                }
+            }
         })
     }
 }

@@ -30,6 +30,15 @@ impl livekit::Host for Host {
                 return Ok(Err(livekit::Error::Other(refused.to_string())));
             }
         };
-        Ok(api.call(&service, &method, request_json, open).await)
+        let Some(tape) = self.calls.tape().cloned() else {
+            return Ok(api.call(&service, &method, request_json, open).await);
+        };
+        let asked = tape.api_request(&service, &method, &request_json);
+        if let Some(recorded) = tape.api_replayed(&asked) {
+            return Ok(recorded);
+        }
+        let came = api.call(&service, &method, request_json, open).await;
+        tape.api_answered(asked, &came);
+        Ok(came)
     }
 }

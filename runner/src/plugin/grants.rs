@@ -7,7 +7,7 @@ use livekit::token::Secret;
 use service::config::{self, KeyPattern, KeysError, SecretText, SecretsError};
 
 use crate::config::{Config, Handler};
-use crate::host::{Api, Client, Grant, Mask, Rate, Tls};
+use crate::host::{Api, Client, Grant, Mask, Rate, Tape, Tls};
 use crate::metrics::{Metrics, Outgoing};
 
 /// What one handler's guest may do. Nothing is granted that is not in here. It outlives the generations of the plugin,
@@ -38,6 +38,8 @@ pub(crate) struct Grants {
     pub(crate) sign: Option<Arc<(String, Secret)>>,
     /// Counts its outgoing requests.
     pub(crate) outgoing: Outgoing,
+    /// Of a plugin that is tried: where its calls are written down, or come from.
+    pub(crate) tape: Option<Arc<Tape>>,
 }
 
 impl Grants {
@@ -127,6 +129,7 @@ impl Granter {
                 .as_ref()
                 .and_then(|name| Some(Arc::new((name.clone(), self.signing.get(name)?.clone())))),
             outgoing: self.metrics.outgoing(&handler.name),
+            tape: None,
         }
     }
 }

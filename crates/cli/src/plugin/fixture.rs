@@ -9,6 +9,7 @@ use runner::workbench::Trial;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::recording;
 use crate::failure::Usage;
 
 /// One file of a folder with tests.
@@ -53,7 +54,7 @@ impl Fixture {
         })?;
         let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>();
         let mut paths = paths.with_context(|| format!("cannot list {}", folder.display()))?;
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json") && !recording::is_one(path));
         paths.sort();
         if paths.is_empty() {
             let hint = "write one as `{\"event\": {…}}` and let `--update` add what becomes of it";

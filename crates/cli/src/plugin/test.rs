@@ -11,7 +11,7 @@ use service::exit;
 
 use super::fixture::Fixture;
 use super::handling::{Handling, HandlingFlags, granted};
-use super::shown;
+use super::{recording, shown};
 use crate::args::Globals;
 use crate::output::{self, Format};
 
@@ -26,6 +26,12 @@ pub(crate) struct Flags {
     /// Write what becomes of each event into its file, as what is expected from now on
     #[arg(long)]
     update: bool,
+    /// Write what each calls outside, and what came of it, into `NAME.calls.json` beside its file; secrets are left out
+    #[arg(long, conflicts_with = "replay")]
+    record: bool,
+    /// Let nothing out: answer calls with what is in `NAME.calls.json`, and fail where the handler calls anything else
+    #[arg(long)]
+    replay: bool,
 }
 
 /// Fails where anything else became of an event than is expected.
@@ -37,9 +43,19 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
     for mut fixture in fixtures {
         let (bench, trial) = (benches.of(&fixture.config).await?, fixture.trial()?);
         granted(bench, &trial)?;
-        let run = bench.run(&trial).await;
+        let (run, calls) = match (flags.record, flags.replay) {
+            (true, _) => {
+                let (run, calls) = bench.record(&trial).await;
+                recording::write(&fixture.path, &calls)?;
+                (run, Vec::new())
+            }
+            (_, true) => bench.replay(&trial, recording::read(&fixture.path)?).await,
+            _ => (bench.run(&trial).await, Vec::new()),
+        };
         let actual = Value::Object(shown::essence(&run));
         let verdict = match &fixture.expect {
+            // What is expected says nothing of calls: their file does, which `--record` writes.
+            _ if !calls.is_empty() => Verdict::Differs(calls),
             Some(expected) if *expected == actual => Verdict::Passed,
             _ if flags.update => {
                 fixture.update(actual.clone())?;

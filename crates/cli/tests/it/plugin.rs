@@ -2,6 +2,7 @@
 
 mod dev;
 mod new;
+mod recording;
 mod walk;
 
 use serde_json::json;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::rig::{Rig, logs, published, rooms};
 use super::upstream::{Upstream, text};
 use super::*;
-use crate::host::{Api, Tls};
+use crate::host::{Api, Tape, Tls};
 
 const SECRET: &str = "a-secret-of-more-than-32-characters";
 
@@ -107,4 +107,36 @@ async fn a_livekit_that_does_not_answer_is_unavailable_and_the_others_go_on() {
 async fn without_a_grant_no_call_is_made() {
     let rig = Rig::behave(rooms(["livekit:RoomService/ListRooms {}"]), LIMITS.timeout, Grants::default()).await;
     assert!(published(&rig.call("r0").await).contains("Error::Denied"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_called_once_can_be_answered_without_livekit_and_another_call_is_told() {
+    let server = Upstream::answering(livekit_server).await;
+    let behaviours = [
+        "livekit:RoomService/ListRooms {}",
+        r#"livekit:RoomService/RemoveParticipant {"room":"standup","identity":"nobody"}"#,
+        r#"livekit:RoomService/RemoveParticipant {"room":"standup","identity":"ann"}"#,
+    ];
+    let rig = rig(&server.url(""), &behaviours, &["RoomService/*"]).await;
+    let on = async |tape: Tape, room: &str| {
+        let tape = Arc::new(tape);
+        let Generation { entry, digest, grants, limits } = &*rig.generation;
+        let grants = Arc::new(Grants { tape: Some(tape.clone()), ..(**grants).clone() });
+        let generation = Generation { entry: entry.clone(), digest: digest.clone(), grants, limits: *limits };
+        let said = published(&handle(&rig.engine, &generation, event(room), Lease::default(), None).await);
+        let (calls, differences) = tape.end();
+        (said, calls, differences)
+    };
+    let mask = || rig.generation.grants.mask.clone();
+    for room in ["r0", "r1"] {
+        let (live, calls, _) = on(Tape::recording(mask()), room).await;
+        let asked = server.requests().len();
+        let (replayed, _, differences) = on(Tape::replaying(mask(), calls.clone()), room).await;
+        assert_eq!((replayed, differences), (live, vec![]), "{calls:?}");
+        assert_eq!(server.requests().len(), asked, "nothing goes out");
+        let (other, _, differences) = on(Tape::replaying(mask(), calls), "r2").await;
+        assert!(other.contains("not in the recording"), "{other}");
+        assert!(differences[0].contains(r#"RoomService/RemoveParticipant {"identity":"ann","room":"standup"}"#));
+        assert!(differences[1].starts_with("calls: recorded and not made: RoomService/"), "{differences:?}");
+    }
 }
