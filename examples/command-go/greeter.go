@@ -27,7 +27,9 @@ type event struct {
 }
 
 type participant struct {
-	Identity, Name, Kind, Metadata string
+	Identity, Name, Metadata string
+	// One that LiveKit itself does not know by name is a number.
+	Kind any
 	// A 64-bit integer is a text or a number.
 	JoinedAt json.RawMessage
 }
@@ -55,9 +57,9 @@ func handle(event *event) {
 	if participant == nil {
 		give(never, "no participant in the event")
 	}
-	if kind := participant.Kind; kind != "" && kind != "STANDARD" {
+	if kind := participant.Kind; kind != nil && kind != "STANDARD" {
 		fmt.Fprintf(os.Stderr, "DEBUG:greeter:%s is no person\n", participant.Identity)
-		say(object{"skip": kind + " is not greeted"})
+		say(object{"skip": fmt.Sprint(kind, " is not greeted")})
 		return
 	}
 	if room == nil {
