@@ -33,9 +33,6 @@ use crate::shared::Shared;
 /// Reports that may wait for the task.
 const REPORTS: usize = 1_024;
 
-/// Ended invocations of which the machine is told at once.
-const ENDED: usize = 256;
-
 /// How often it is measured what is in hand.
 const MEASURE: Duration = Duration::from_secs(1);
 
@@ -200,7 +197,7 @@ impl Task {
                 self.note(&input);
                 self.feed(input);
             }
-            Message::Ended(inputs) => self.ended(inputs, draining),
+            Message::Ended(inputs) => inputs.into_iter().for_each(|input| self.feed(input)),
             Message::Claim { shard } if draining => self.standing.remove(shard),
             Message::Claim { shard } => self.claim(shard),
             Message::GiveBack { shard } if self.shards.contains_key(&shard) => {
@@ -298,27 +295,6 @@ impl Task {
         }
     }
 
-    /// Feeds the machine with invocations that ended, and with all others that have ended by now; then with what came
-    /// after them.
-    fn ended(&mut self, mut ended: Vec<MachineInput>, draining: bool) {
-        let mut next = None;
-        while ended.len() < ENDED {
-            match self.inbox.try_recv() {
-                Ok(Message::Ended(more)) => ended.extend(more),
-                Ok(message) => {
-                    next = Some(message);
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-        let commands = self.machine.handle_all(self.clock.now(), ended);
-        self.carry_out_all(commands);
-        if let Some(message) = next {
-            self.receive(message, draining);
-        }
-    }
-
     fn feed(&mut self, input: MachineInput) {
         let delivered = match &input {
             Input::Delivered { shard, .. } => Some(*shard),
@@ -332,10 +308,6 @@ impl Task {
         {
             owned.letting_in = false;
         }
-        self.carry_out_all(commands);
-    }
-
-    fn carry_out_all(&mut self, commands: Vec<MachineCommand>) {
         for command in commands {
             self.carry_out(command);
         }

@@ -33,18 +33,9 @@ impl<E: Clone, R: Clone> Handler<E, R> {
     /// Tell it what happened; carry out what it answers, in order.
     #[must_use]
     pub fn handle(&mut self, now: Millis, input: Input<E, R>) -> Vec<Command<E, R>> {
-        self.handle_all(now, [input])
-    }
-
-    /// As [`Handler::handle`] for several things that happened one after the other: what they mean is decided once, so
-    /// that what ended together is committed together, and what starts then is announced by one mark.
-    #[must_use]
-    pub fn handle_all(&mut self, now: Millis, inputs: impl IntoIterator<Item = Input<E, R>>) -> Vec<Command<E, R>> {
         self.core.now = now;
         self.new_rules = false;
-        for input in inputs {
-            self.take(input);
-        }
+        self.take(input);
         self.decide();
         std::mem::take(&mut self.core.out)
     }

@@ -11,16 +11,6 @@ use super::store::{DeadRow, SimCommit, SimRow};
 use super::truth::{Event, Poison, Report};
 use super::world::World;
 
-/// What became of an invocation.
-enum End {
-    /// It ended, and this is to be told.
-    Ended(Input<Event, Report>),
-    /// There is none.
-    Idle,
-    /// It ended the process.
-    Died,
-}
-
 impl World {
     /// One thing happens, by the plan's weights.
     pub(crate) fn step(&mut self) -> Judged {
@@ -341,23 +331,11 @@ impl World {
         (!changed.is_empty()).then_some(CommitReply::Refused(changed))
     }
 
-    /// Some invocations end, of which the machine hears at once; or one ends the process, and of the others it never hears.
+    /// An invocation ends, or ends the process.
     pub(crate) fn finish(&mut self) -> Judged {
-        let mut together = Vec::new();
-        for _ in 0..self.dice.from(1, 3) {
-            match self.end()? {
-                End::Ended(input) => together.push(input),
-                End::Idle => break,
-                End::Died => return Ok(()),
-            }
-        }
-        if together.is_empty() { Ok(()) } else { self.feed_all(together) }
-    }
-
-    fn end(&mut self) -> Result<End, String> {
         let running: Vec<u64> = self.process.running.keys().copied().collect();
         if running.is_empty() {
-            return Ok(End::Idle);
+            return Ok(());
         }
         let invocation = self.dice.pick(&running);
         let run = self.process.running[&invocation].clone();
@@ -365,8 +343,7 @@ impl World {
         let was_dead = self.stores[usize::from(run.shard)].was_dead.contains(&run.of);
         if known.killer && !was_dead {
             self.say(|| format!("* {} of shard {} kills", run.seq, run.shard));
-            self.crash()?;
-            return Ok(End::Died);
+            return self.crash();
         }
         self.process.running.remove(&invocation);
         let outcome = self.outcome();
@@ -389,7 +366,7 @@ impl World {
         {
             claim.cleared.insert(run.seq);
         }
-        Ok(End::Ended(Input::Finished { shard: run.shard, invocation, outcome, report }))
+        self.feed(Input::Finished { shard: run.shard, invocation, outcome, report })
     }
 
     fn outcome(&mut self) -> Outcome {
