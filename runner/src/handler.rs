@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use claim::is_anchored;
-use lanes::{Command, CommitReply, ConflictKind, Identity, Input, Seq, Shard};
+use lanes::{Command, CommitReply, ConflictKind, Identity, Input, Mark, Seq, Shard};
 use service::admin::Component;
 use store::{Event, Hold, LIVE, Owner, Report, Stop};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use self::run::Starts;
 use crate::config::Handler;
 use crate::filter::Filter;
 use crate::fleet::{Shards, Standing};
@@ -197,7 +198,7 @@ impl Task {
                 self.note(&input);
                 self.feed(input);
             }
-            Message::Ended(inputs) => inputs.into_iter().for_each(|input| self.feed(input)),
+            Message::Ended(inputs) => self.feed_ended(inputs),
             Message::Claim { shard } if draining => self.standing.remove(shard),
             Message::Claim { shard } => self.claim(shard),
             Message::GiveBack { shard } if self.shards.contains_key(&shard) => {
@@ -293,6 +294,26 @@ impl Task {
             }
             _ => {}
         }
+    }
+
+    /// The machine is told of one after the other, as it decides of each alone. What it starts meanwhile is gathered, so
+    /// that it is marked at once and runs together.
+    fn feed_ended(&mut self, inputs: Vec<MachineInput>) {
+        let mut starts = Starts::default();
+        for input in inputs {
+            for command in self.machine.handle(self.clock.now(), input) {
+                match command {
+                    Command::Start { shard, mark: Mark::Running(running), invocations } => {
+                        starts.add(shard, running, invocations);
+                    }
+                    other => self.carry_out(other),
+                }
+            }
+        }
+        for (shard, mark, invocations) in starts.into_parts() {
+            self.start(shard, mark, invocations);
+        }
+        self.let_in();
     }
 
     fn feed(&mut self, input: MachineInput) {

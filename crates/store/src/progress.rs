@@ -67,9 +67,15 @@ pub(crate) fn ask(scope: &Scope) -> Ask {
 
 /// Ranges as a JSON array of pairs.
 pub(crate) fn ranges_text(ranges: &[(Seq, Seq)]) -> String {
-    let pairs: Vec<String> =
-        ranges.iter().map(|(first, last)| format!("[{},{}]", first.cast_signed(), last.cast_signed())).collect();
-    format!("[{}]", pairs.join(","))
+    use std::fmt::Write;
+    let mut json = String::from("[");
+    for (first, last) in ranges {
+        let comma = if json.len() > 1 { "," } else { "" };
+        // Writing to a string cannot fail.
+        let _ = write!(json, "{comma}[{},{}]", first.cast_signed(), last.cast_signed());
+    }
+    json.push(']');
+    json
 }
 
 /// Sequences as a JSON array.

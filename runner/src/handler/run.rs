@@ -1,5 +1,6 @@
 //! Running invocations: the mark first, then the guest, then the report.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,8 +35,27 @@ const TOGETHER: usize = 16;
 /// A job that begins later than this after the first one of its task does not wait for those before it.
 const SLICE: Duration = Duration::from_micros(500);
 
+type Invocations = Vec<Invocation<Arc<Event>>>;
+
+/// What is to start of each shard, from several decisions.
+#[derive(Default)]
+pub(super) struct Starts(BTreeMap<Shard, (Vec<Seq>, Invocations)>);
+
+impl Starts {
+    /// A later mark has what an earlier one has, but for what has ended.
+    pub(super) fn add(&mut self, shard: Shard, running: Vec<Seq>, invocations: Invocations) {
+        let (marked, gathered) = self.0.entry(shard).or_default();
+        *marked = running;
+        gathered.extend(invocations);
+    }
+
+    pub(super) fn into_parts(self) -> impl Iterator<Item = (Shard, Mark, Invocations)> {
+        self.0.into_iter().map(|(shard, (running, invocations))| (shard, Mark::Running(running), invocations))
+    }
+}
+
 impl Task {
-    pub(super) fn start(&mut self, shard: Shard, mark: Mark, invocations: Vec<Invocation<Arc<Event>>>) {
+    pub(super) fn start(&mut self, shard: Shard, mark: Mark, invocations: Invocations) {
         let Some(owned) = self.shards.get(&shard) else { return };
         let (owner, hold) = (owned.owner.clone(), owned.hold.clone());
         let (alone, marked) = match mark {

@@ -35,22 +35,17 @@ impl Work for Commits {
     type Output = CommitReply;
     const OPERATION: &'static str = "commit";
 
+    const OPENS: bool = true;
+
     async fn carry_out(&mut self, desk: &mut Desk) -> Result<Verdict<CommitReply>, Failure> {
         let Some(scope) = desk.scope(&self.owner).await? else { return Ok(Verdict::Undo(CommitReply::Lost)) };
-        let ended = ended(&self.commit.rows);
-        let ours = self.commit.epoch == self.owner.epoch && self.commit.shard == self.owner.shard;
-        if !ours || !progress::advance(&mut desk.conn, &scope, &self.commit, seqs(ended.iter().copied())).await? {
+        if self.commit.epoch != self.owner.epoch || self.commit.shard != self.owner.shard {
             return Ok(Verdict::Undo(CommitReply::Lost));
         }
         let rows: Vec<&Row> = self.commit.rows.iter().collect();
-        let written = match write_if_it_stands(desk, &scope, &self.prefix, &rows).await {
-            Ok(()) => {
-                if desk.has_suspects(&scope) {
-                    suspects::clear(seqs(ended), &mut desk.conn, &scope).await?;
-                }
-                lane::change(&self.commit.lanes, &mut desk.conn, &scope).await?;
-                return Ok(Verdict::Keep(CommitReply::Done));
-            }
+        let written = match self.write(desk, &scope, &rows).await {
+            Ok(true) => return Ok(Verdict::Keep(CommitReply::Done)),
+            Ok(false) => return Ok(Verdict::Undo(CommitReply::Lost)),
             Err(Unwritten::Database(error)) if is_of_database(&error) => return Err(error.into()),
             Err(unwritten) => unwritten,
         };
@@ -79,6 +74,48 @@ impl Work for Commits {
     }
 }
 
+impl Commits {
+    /// Writes it if the keys that were read for it still stand; false where the shard is not its owner's any more.
+    async fn write(&self, desk: &mut Desk, scope: &Scope, rows: &[&Row]) -> Result<bool, Unwritten> {
+        let ended = seqs(ended(&self.commit.rows));
+        let Some(net) = Net::of(rows.iter().copied()) else {
+            return self.fenced(desk, scope, &ended, Unwritten::Changed).await;
+        };
+        let mut sheets = sort(desk, scope, &self.prefix, rows, &net).await?;
+        let entries = ledger::entries(std::mem::take(&mut sheets.ledger), desk, scope).await;
+        let advanced = match entries {
+            Ok(entries) => progress::advance(desk, scope, &self.commit, &ended, entries).await,
+            Err(error) => Err(error),
+        };
+        match advanced {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => return self.fenced(desk, scope, &ended, error.into()).await,
+        }
+        write_sheets(sheets, desk, scope).await?;
+        if desk.has_suspects(scope) {
+            suspects::clear(ended, &mut desk.conn, scope).await?;
+        }
+        lane::change(&self.commit.lanes, &mut desk.conn, scope).await?;
+        Ok(true)
+    }
+
+    /// It cannot be written; but where the shard is not its owner's any more, that is all there is to say of it.
+    async fn fenced(
+        &self,
+        desk: &mut Desk,
+        scope: &Scope,
+        ended: &str,
+        unwritten: Unwritten,
+    ) -> Result<bool, Unwritten> {
+        match unwritten {
+            Unwritten::Database(error) if is_of_database(&error) => Err(error.into()),
+            unwritten if progress::advance(desk, scope, &self.commit, ended, None).await? => Err(unwritten),
+            _ => Ok(false),
+        }
+    }
+}
+
 /// Why rows were not written.
 #[derive(Debug)]
 pub(crate) enum Unwritten {
@@ -96,33 +133,36 @@ impl From<sqlx::Error> for Unwritten {
     }
 }
 
-/// Writes rows if the keys that were read for them still stand.
-async fn write_if_it_stands(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<(), Unwritten> {
-    let Some(net) = Net::of(rows.iter().copied()) else { return Err(Unwritten::Changed) };
-    write_net(desk, scope, prefix, rows, &net).await
-}
-
 /// Writes rows, whatever was read for them.
 pub(crate) async fn write(desk: &mut Desk, scope: &Scope, prefix: &Prefix, rows: &[&Row]) -> Result<(), Unwritten> {
-    write_net(desk, scope, prefix, rows, &Net::unchecked(rows.iter().copied())).await
+    let net = Net::unchecked(rows.iter().copied());
+    let mut sheets = sort(desk, scope, prefix, rows, &net).await?;
+    ledger::insert(std::mem::take(&mut sheets.ledger), &mut desk.conn, scope).await?;
+    write_sheets(sheets, desk, scope).await
 }
 
-/// Writes rows and what follows from them, with a number of statements that does not grow with theirs.
-async fn write_net(
+/// Sorts rows, and what follows from them, by the statements that write them: their number does not grow with that of
+/// the rows.
+async fn sort(
     desk: &mut Desk,
     scope: &Scope,
     prefix: &Prefix,
     rows: &[&Row],
     net: &Net<'_>,
-) -> Result<(), Unwritten> {
+) -> Result<Sheets<JsonSheet>, sqlx::Error> {
     for row in rows {
         if let Some(report) = report_of(row) {
-            desk.names.plugin(&mut desk.conn, &report.digest).await?;
+            desk.plugin(&report.digest).await?;
         }
     }
     let dying: Vec<(u64, &Row)> =
         (0..).zip(rows.iter().copied()).filter(|(_, row)| matches!(row.change, Change::Dead { .. })).collect();
-    let deaths = if dying.is_empty() { HashMap::new() } else { dead::deaths(&dying, &mut desk.conn, scope).await? };
+    let deaths = if dying.is_empty() {
+        HashMap::new()
+    } else {
+        desk.open().await?;
+        dead::deaths(&dying, &mut desk.conn, scope).await?
+    };
     let mut sheets = sheets();
     for (place, row) in (0_u64..).zip(rows.iter().copied()) {
         let plugin = report_of(row).and_then(|report| desk.names.known_plugin(&report.digest));
@@ -130,10 +170,8 @@ async fn write_net(
         sheets.add(&Sorting { scope, prefix, row, plugin, n });
     }
     net.add_to(&mut sheets, scope.shard);
-    if !sheets.outbox.is_empty() {
-        desk.posted = true;
-    }
-    write_sheets(sheets, desk, scope).await
+    desk.posted |= !sheets.outbox.is_empty();
+    Ok(sheets)
 }
 
 fn sheets() -> Sheets<JsonSheet> {
@@ -157,9 +195,9 @@ fn sheets() -> Sheets<JsonSheet> {
     }
 }
 
+/// Writes all but what is new in the ledger.
 async fn write_sheets(sheets: Sheets<JsonSheet>, desk: &mut Desk, scope: &Scope) -> Result<(), Unwritten> {
     let conn = &mut desk.conn;
-    ledger::insert(sheets.ledger, conn, scope).await?;
     let mut there = ledger::change(sheets.ledger_changed, conn, scope).await?;
     there &= parked::change(sheets.parked_changed, conn, scope).await?;
     there &= parked::remove(sheets.parked_gone, conn, scope).await?;

@@ -3,7 +3,7 @@
 use lanes::Identity;
 use sqlx::SqliteConnection;
 
-use super::sheet::JsonSheet;
+use super::{sheet::JsonSheet, writer::Desk};
 use crate::{
     ledger::Standing,
     scope::Scope,
@@ -21,6 +21,18 @@ pub(crate) const INSERT: &str = "
 /// Inserts plainly: an identity that is there already refuses the whole commit, so that no effect goes out twice.
 pub(crate) async fn insert(sheet: JsonSheet, conn: &mut SqliteConnection, scope: &Scope) -> Result<(), sqlx::Error> {
     sheet.run(conn, scope, INSERT).await.map(drop)
+}
+
+/// New entries as `?1` of [`INSERT`], to be written with something else. What is too much for one parameter is written now.
+pub(crate) async fn entries(sheet: JsonSheet, desk: &mut Desk, scope: &Scope) -> Result<Option<String>, sqlx::Error> {
+    match sheet.into_one() {
+        Ok(entries) => Ok(entries),
+        Err(sheet) => {
+            desk.open().await?;
+            insert(sheet, &mut desk.conn, scope).await?;
+            Ok(None)
+        }
+    }
 }
 
 pub(crate) const CHANGE: &str = "

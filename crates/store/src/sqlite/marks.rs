@@ -117,17 +117,16 @@ impl Marks {
             on conflict (handler, run, shard)
             do update set epoch = excluded.epoch, number = excluded.number, running = excluded.running
             where excluded.epoch >= marks.epoch";
-        let (version, marks) = {
-            let mut waiting = self.waiting();
-            (waiting.version, std::mem::take(&mut waiting.marks))
+        // They stay until they are written: whoever waits for that may be dropped meanwhile, and others wait for them, too.
+        let (version, taken, rows) = {
+            let waiting = self.waiting();
+            let taken: Vec<_> = waiting.marks.iter().map(|(of, mark)| (of.clone(), mark.number)).collect();
+            let rows = waiting.marks.iter().map(|((handler, run, shard), Running { epoch, number, seqs })| {
+                serde_json::json!([**handler, **run, shard, epoch.cast_signed(), number.cast_signed(), seqs])
+            });
+            (waiting.version, taken, rows.collect::<serde_json::Value>())
         };
-        if !marks.is_empty() {
-            let rows: serde_json::Value = marks
-                .into_iter()
-                .map(|((handler, run, shard), Running { epoch, number, seqs })| {
-                    serde_json::json!([*handler, *run, shard, epoch.cast_signed(), number.cast_signed(), seqs])
-                })
-                .collect();
+        if !taken.is_empty() {
             let rows = rows.to_string();
             for _ in 0..2 {
                 let Some(open) = conn.as_mut() else { break };
@@ -138,6 +137,12 @@ impl Marks {
             }
             if conn.is_none() {
                 *conn = open_or_make_anew(&self.path).await;
+            }
+        }
+        let mut waiting = self.waiting();
+        for (of, number) in taken {
+            if waiting.marks.get(&of).is_some_and(|mark| mark.number == number) {
+                waiting.marks.remove(&of);
             }
         }
         self.written.store(version, Ordering::Release);
@@ -265,5 +270,32 @@ fn delete(path: &Path) {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         // What is not there need not be deleted; what cannot be deleted shows when it is opened.
         drop(std::fs::remove_file(beside(path, suffix)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Marks;
+    use crate::scope::Owner;
+
+    fn owner(shard: u16) -> Owner {
+        Owner { handler: "greeter".into(), run: "live".into(), shard, epoch: 1 }
+    }
+
+    #[tokio::test]
+    async fn a_mark_is_written_though_another_one_that_began_to_write_both_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = Marks::open(&folder.path().join("state.db")).await;
+        let first = marks.put(&owner(0), &[7]);
+        let second = marks.put(&owner(1), &[9]);
+        tokio::select! {
+            biased;
+            () = marks.write(first) => panic!("it was written at once, so it was not dropped on its way"),
+            () = std::future::ready(()) => {}
+        }
+        marks.write(second).await;
+        let mut running: Vec<_> = marks.all().await.into_iter().map(|mark| (mark.shard, mark.running)).collect();
+        running.sort_unstable();
+        assert_eq!(running, [(0, vec![7]), (1, vec![9])]);
     }
 }

@@ -80,6 +80,16 @@ impl Names {
         Ok(Some(id))
     }
 
+    /// Whether a handler's number is known without asking.
+    pub(crate) fn knows_handler(&self, name: &str) -> bool {
+        self.handlers.contains_key(name)
+    }
+
+    /// Whether a plugin's number is known without asking.
+    pub(crate) fn knows_plugin(&self, digest: &str) -> bool {
+        digest.is_empty() || self.plugins.contains_key(digest)
+    }
+
     /// A digest that [`Names::plugin`] was asked for in this transaction.
     pub(crate) fn known_plugin(&self, digest: &str) -> Option<i64> {
         self.plugins.get(digest).copied()

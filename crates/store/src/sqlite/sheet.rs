@@ -92,6 +92,11 @@ impl JsonSheet {
         Ok(())
     }
 
+    /// The rows as one JSON text, none where there are no rows; the sheet itself where that has several parts.
+    pub(crate) fn into_one(self) -> Result<Option<String>, Self> {
+        if self.closed.is_empty() { Ok(self.into_json().next()) } else { Err(self) }
+    }
+
     /// The rows as JSON texts, mostly one, for statements that only read.
     pub(crate) fn into_json(self) -> impl Iterator<Item = String> {
         let parts = self.closed.into_iter().chain([self.open]);

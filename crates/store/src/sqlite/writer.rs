@@ -32,6 +32,9 @@ pub(crate) trait Work: Send + 'static {
     /// For messages: "cannot …".
     const OPERATION: &'static str;
 
+    /// It calls [`Desk::open`] before it touches the database, or executes what [`Desk::opening`] says in a call of its own.
+    const OPENS: bool = false;
+
     /// Does it, inside a savepoint of the transaction.
     fn carry_out(&mut self, desk: &mut Desk) -> impl Future<Output = Result<Verdict<Self::Output>, Failure>> + Send;
 
@@ -50,6 +53,24 @@ pub(crate) enum Verdict<T> {
     Undo(T),
 }
 
+/// The statements before a piece of work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Opening {
+    /// It is the first one of the transaction.
+    Begin,
+    /// What came before it stands.
+    Next,
+}
+
+impl Opening {
+    pub(crate) const fn sql(self) -> &'static str {
+        match self {
+            Self::Begin => "begin immediate; savepoint work",
+            Self::Next => "release work; savepoint work",
+        }
+    }
+}
+
 /// What the writer has at hand in a transaction.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -58,17 +79,35 @@ pub(crate) struct Desk {
     pub(crate) now: Millis,
     /// Rows went into the outbox.
     pub(crate) posted: bool,
+    /// Not executed yet: each call crosses to the driver's thread and back, so the first one of the work may take it along.
+    opening: Option<Opening>,
     /// Shards that are known to have no suspects: their commits need not look for them.
     innocent: HashSet<(i64, Arc<str>, Shard)>,
 }
 
 impl Desk {
     fn new(conn: SqliteConnection) -> Self {
-        Self { conn, names: Names::default(), now: 0, posted: false, innocent: HashSet::new() }
+        Self { conn, names: Names::default(), now: 0, posted: false, opening: None, innocent: HashSet::new() }
+    }
+
+    /// Executes what comes before the work, unless that has been done.
+    pub(crate) async fn open(&mut self) -> Result<(), sqlx::Error> {
+        match self.opening() {
+            Some(opening) => execute(&mut self.conn, opening.sql()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What comes before the work, if that is still to be done: the caller does it now.
+    pub(crate) fn opening(&mut self) -> Option<Opening> {
+        self.opening.take()
     }
 
     /// The owner's shard in the database's terms; none where nobody has ever claimed anything of the handler.
     pub(crate) async fn scope(&mut self, owner: &Owner) -> Result<Option<Scope>, sqlx::Error> {
+        if !self.names.knows_handler(&owner.handler) {
+            self.open().await?;
+        }
         let handler_id = self.names.handler(&mut self.conn, &owner.handler).await?;
         Ok(handler_id.map(|handler_id| Scope {
             handler_id,
@@ -77,6 +116,14 @@ impl Desk {
             shard: owner.shard,
             now: self.now,
         }))
+    }
+
+    /// A plugin's number, which it is given if it is new; none for the empty digest.
+    pub(crate) async fn plugin(&mut self, digest: &Arc<str>) -> Result<Option<i64>, sqlx::Error> {
+        if !self.names.knows_plugin(digest) {
+            self.open().await?;
+        }
+        self.names.plugin(&mut self.conn, digest).await
     }
 
     /// A claim has looked whether a shard has suspects.
@@ -116,7 +163,12 @@ impl<W: Work> Job for Asked<W> {
         desk: &'a mut Desk,
     ) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>> {
         Box::pin(async move {
-            let (keep, answer) = match self.work.carry_out(desk).await {
+            if !W::OPENS {
+                desk.open().await?;
+            }
+            let done = self.work.carry_out(desk).await;
+            desk.open().await?;
+            let (keep, answer) = match done {
                 Ok(Verdict::Keep(output)) => (true, Ok(output)),
                 Ok(Verdict::Undo(output)) => (false, Ok(output)),
                 Err(Failure::Database(error)) if is_of_database(&error) => return Err(error),
@@ -273,12 +325,11 @@ impl Writer {
         };
         desk.now = now();
         desk.posted = false;
-        // Each call crosses to the driver's thread and back, so what follows one upon the other goes in one.
-        let mut next = "begin immediate; savepoint work";
+        let mut next = Opening::Begin;
         for job in jobs {
-            execute(&mut desk.conn, next).await?;
+            desk.opening = Some(next);
             job.carry_out(desk).await?;
-            next = "release work; savepoint work";
+            next = Opening::Next;
         }
         execute(&mut desk.conn, "release work; commit").await?;
         Ok(desk.posted)
