@@ -4,6 +4,7 @@ mod config;
 mod deploys;
 mod handover;
 mod keys;
+mod requests;
 mod spread;
 
 use std::time::Duration;

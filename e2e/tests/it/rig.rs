@@ -164,3 +164,10 @@ pub(crate) fn handler(name: &str, guest: &str, config: Value, more: Value) -> Re
     }
     Ok(section)
 }
+
+/// A handler `app` that sends everything on to this URL.
+pub(crate) fn forward(url: &str, send: &Value) -> Result<Value> {
+    let origin = url.rsplit_once('/').context("an URL with a path")?.0;
+    let more = json!({ "allow": { "http": [origin] }, "send": send });
+    handler("app", "forward", json!({ "url": url }), more)
+}

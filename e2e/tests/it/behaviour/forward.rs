@@ -13,14 +13,7 @@ use testkit::wait_until;
 use testkit::webhook::{KEY, SECRET};
 
 use super::site::{Site, Sums, WINDOW, body};
-use crate::rig::{Attempt, LONG, Recorder, Reply, Rig, Script, free_address, handler};
-
-/// A handler that sends everything on to this URL.
-fn forward(url: &str, send: &Value) -> Result<Value> {
-    let origin = url.rsplit_once('/').context("an URL with a path")?.0;
-    let more = json!({ "allow": { "http": [origin] }, "send": send });
-    handler("app", "forward", json!({ "url": url }), more)
-}
+use crate::rig::{Attempt, LONG, Recorder, Reply, Rig, Script, forward, free_address};
 
 fn script(steps: &[(&str, &[Reply])]) -> Script {
     steps.iter().map(|(id, replies)| ((*id).to_owned(), VecDeque::from(replies.to_vec()))).collect()

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use testkit::webhook::{KEY, SECRET};
 use testkit::{Process, fixtures, wait_for};
 
-use super::forward;
 use crate::behaviour::site::{Site, Sums, WINDOW};
-use crate::rig::LONG;
+use crate::rig::{LONG, forward};
 
 /// A service in another language. It refuses its first request.
 struct Endpoint {
