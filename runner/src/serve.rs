@@ -130,7 +130,7 @@ async fn serve(
         board: board.clone(),
         signed: config.trust.is_wanted(),
     };
-    let crew = Crew::new(shared.clone(), plugins, handlers.clone(), shutdown.clone());
+    let crew = Crew::new(shared.clone(), plugins, handlers.clone(), health.clone(), shutdown.clone());
     let mut reconfigure = Reconfigure { config, crew, live: live.clone(), shared: shared.clone(), max_message };
     tokio::select! {
         started = reconfigure.start(&health) => started?,

@@ -154,6 +154,11 @@ impl Feed {
         }
     }
 
+    /// How the plugin stands, by the last that was said of it.
+    pub(crate) fn standing(&self) -> Option<HandlerReport> {
+        self.board.of(&self.handler)
+    }
+
     /// Waits until there may be another version, or the last one may be had after all.
     pub(crate) async fn changed(&mut self) {
         let retry = self.retry;
