@@ -113,7 +113,8 @@ async fn start(flags: Flags, file: service::config::Config, config: receiver::Co
     if let Some(certificate) = &config.certificate {
         service::certificate::keep_reloaded(certificate, &metrics, shutdown.token())?;
     }
-    let connection = service::nats::connect(&file.nats, "roomwire-receiver", FirstConnect::Retry).await?;
+    let connection =
+        service::nats::connect(&file.nats, service::nats::client_name::RECEIVER, FirstConnect::Retry).await?;
     drop(starting);
     receiver::run(webhooks, connection, config, &health, &metrics, shutdown.token())
         .await

@@ -10,6 +10,7 @@ use crate::deploy::{DeployFlags, RollbackFlags};
 use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
 use crate::handler::HandlerCommand;
+use crate::nats::NatsCommand;
 use crate::nats_server::LaunchFlags;
 use crate::outbox::OutboxCommand;
 use crate::output::Format;
@@ -74,6 +75,9 @@ pub(crate) enum Command {
     /// List and show refused requests, and store those that are good with today's keys
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Prepare a NATS server that others administer: streams, buckets, and what each user may
+    #[command(subcommand)]
+    Nats(NatsCommand),
     /// Write, look at and try handlers, and keep their versions in the registry
     #[command(subcommand)]
     Plugin(PluginCommand),

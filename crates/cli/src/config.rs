@@ -39,7 +39,7 @@ pub(crate) async fn run(globals: &Globals, command: &ConfigCommand) -> anyhow::R
         ConfigCommand::Validate(flags) => validate::run(globals, flags),
         ConfigCommand::Diff(flags) => diff::run(globals, flags).await,
         ConfigCommand::Explain(flags) => explain::run(globals, flags),
-        ConfigCommand::Push(flags) => push::run(globals, flags).await,
+        ConfigCommand::Push(flags) => Box::pin(push::run(globals, flags)).await,
         ConfigCommand::Pull(flags) => pull::run(globals, flags).await,
     }
 }

@@ -10,6 +10,7 @@ mod duration;
 mod events;
 mod failure;
 mod handler;
+mod nats;
 mod nats_server;
 mod outbox;
 mod output;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Outbox(command) => outbox::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
+            Command::Nats(command) => nats::run(&globals, command).await,
             Command::Deploy(flags) => return Box::pin(deploy::deploy(&globals, flags)).await,
             Command::Rollback(flags) => return Box::pin(deploy::rollback(&globals, flags)).await,
             Command::Status => Box::pin(status::run(&globals)).await,

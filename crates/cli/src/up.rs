@@ -14,7 +14,7 @@ use clap::Args;
 use service::admin::{Health, Metrics};
 use service::certificate::Certificate;
 use service::config::{Config, ConfigError, SpoolSection, process_env};
-use service::nats::{FirstConnect, connect};
+use service::nats::{FirstConnect, client_name, connect};
 use service::ready::{self, Ready};
 use service::shutdown::Shutdown;
 use service::{exit, listen};
@@ -161,7 +161,7 @@ impl Started {
         supervised: bool,
         shutdown: &Shutdown,
     ) -> anyhow::Result<ExitCode> {
-        let connection = connect(&self.config.nats, "roomwire-up", FirstConnect::Fail).await?;
+        let connection = connect(&self.config.nats, client_name::UP, FirstConnect::Fail).await?;
         supply::prepare(&connection, &self.config, supervised).await?;
         let ready = listeners.ready(&self.receiver, self.config.nats.url.clone().unwrap_or_default())?;
         let (health, metrics) = (Health::new(), Metrics::default());
@@ -171,7 +171,7 @@ impl Started {
         if let Some(certificate) = &self.receiver.certificate {
             service::certificate::keep_reloaded(certificate, &metrics, shutdown.token())?;
         }
-        let receiver_connection = connect(&self.config.nats, "roomwire-receiver", FirstConnect::Retry).await?;
+        let receiver_connection = connect(&self.config.nats, client_name::RECEIVER, FirstConnect::Retry).await?;
         let mut parts = Parts::start(
             listeners.webhooks,
             receiver_connection,
