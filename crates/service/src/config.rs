@@ -37,7 +37,7 @@ pub use self::admin::AdminSection;
 pub use self::handler::{
     Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, DigestError, DigestPrefix, HandlerConfig, Host, HostPattern,
     KeyPattern, KeyScope, Network, OnDead, OnUnknown, Order, Origin, Pattern, PluginSource, Rate, Retry,
-    SHORTEST_DIGEST, SendRules, Start, Waiting, When,
+    SHORTEST_DIGEST, SendRules, SourceError, Start, Waiting, When,
 };
 pub use self::literal::literal_secrets;
 pub use self::livekit::{KeysError, LivekitSection};

@@ -59,7 +59,7 @@ struct Wanted {
 /// A handler's plugin.
 pub(crate) struct Feed {
     handler: String,
-    plugin: String,
+    plugin: PluginSource,
     source: Source,
     grants: Arc<Grants>,
     limits: CallLimits,
@@ -85,7 +85,7 @@ impl Feed {
         board: Board,
         signed: bool,
     ) -> Self {
-        let plugin = source.to_string();
+        let plugin = source.clone();
         let source = match source {
             PluginSource::File(path) => Source::File(WatchedFile::new(path.clone(), signed)),
             PluginSource::Deployed(name) => Source::Deployed(name.clone(), supply.deployments.of(handler)),

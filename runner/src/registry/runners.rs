@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_nats::jetstream::kv;
 use serde::{Deserialize, Serialize};
+use service::config::PluginSource;
 
 use super::{RegistryError, within};
 use crate::buckets::{self, key_of};
@@ -44,8 +45,8 @@ impl State {
 /// How a handler's plugin stands on one runner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandlerReport {
-    /// As the configuration has it: a path, a name, or a name with a digest.
-    pub plugin: String,
+    /// As the configuration has it.
+    pub plugin: PluginSource,
     /// Its version is whatever is deployed: no file, and not pinned.
     pub deployable: bool,
     /// How far the runner is.
@@ -187,7 +188,7 @@ mod tests {
             ),
         ] {
             let report = HandlerReport {
-                plugin: "greet".to_owned(),
+                plugin: "greet".parse().unwrap(),
                 deployable: true,
                 state,
                 serving: serving.then(|| old.clone()),
@@ -199,7 +200,7 @@ mod tests {
             assert_eq!((report.is_held_back(), report.trouble().as_deref()), (held_back, trouble), "{report:?}");
         }
         let file = HandlerReport {
-            plugin: "./greet.wasm".to_owned(),
+            plugin: "./greet.wasm".parse().unwrap(),
             deployable: false,
             state: State::Refused,
             serving: None,
