@@ -12,7 +12,7 @@ use service::error::Chain;
 use service::nats::FirstConnect;
 use service::ready::Ready;
 use service::shutdown::Shutdown;
-use service::telemetry::{self, Format};
+use service::telemetry::{self, Format, Words};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -78,7 +78,7 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, receiver::Co
 }
 
 async fn start(flags: Flags, file: service::config::Config, config: receiver::Config) -> anyhow::Result<()> {
-    telemetry::init(flags.log_format)?;
+    telemetry::init(flags.log_format, Words::All)?;
     for warning in &file.warnings {
         tracing::warn!("{warning}");
     }

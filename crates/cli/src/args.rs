@@ -45,6 +45,9 @@ pub(crate) struct Globals {
     /// What is written to stdout; json is one object a line
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) output: Format,
+    /// Say on stderr also what happens in the course of things, such as connections to NATS; `up` always does
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
     /// How log lines on stderr look: text or json
     #[arg(long, global = true, value_name = "FORMAT", default_value_t)]
     pub(crate) log_format: telemetry::Format,

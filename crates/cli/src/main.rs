@@ -27,6 +27,7 @@ mod up;
 use std::process::ExitCode;
 
 use clap::Parser;
+use service::telemetry::{self, Words};
 
 use args::{Cli, Command};
 
@@ -52,7 +53,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // Becomes the server, or fails.
         return Err(nats_server::launch(&flags).into());
     }
-    service::telemetry::init(globals.log_format)?;
+    let serves = matches!(command, Command::Up(_));
+    telemetry::init(globals.log_format, if serves || globals.verbose { Words::All } else { Words::Warnings })?;
     // `block_on` runs its future on this thread, which lives as long as the process: the supervised nats-server is
     // started from it, and is told to end when the thread that started it ends.
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
