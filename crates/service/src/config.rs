@@ -131,6 +131,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// A JSON schema of the file, for editors that complete and check by one.
+pub const SCHEMA: &str = include_str!("config/schema.json");
+
 /// The file that is looked for where none is named.
 pub const DEFAULT_FILE: &str = "roomwire.yaml";
 
