@@ -1,6 +1,6 @@
 # `make run` and `make test` install what is missing, build, and say what they do; `make help` lists the rest.
 
-.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz chaos outage bench-receiver bench-runner
+.PHONY: help run test test-fast e2e-livekit tools plugins languages languages-table build lint deny fmt fuzz chaos outage bench-receiver bench-runner deploys
 .DEFAULT_GOAL := help
 
 # make run ARGS='--exit-after-demo'
@@ -46,6 +46,14 @@ languages-table: build ## Measure the handlers of all languages, and write docs/
 
 outage: plugins build ## Keep a handler's upstream down for a minute
 	@ROOMWIRE_NATS_SERVER=$$(scripts/tools) ROOMWIRE_OUTAGE_SECONDS=60 cargo test --quiet --release --locked --workspace --test it -- outage::
+
+RATE ?= 500
+LOAD ?= 30000
+
+deploys: plugins build ## Deploy, roll back and change the configuration under RATE events a second, LOAD in all
+	@ROOMWIRE_NATS_SERVER=$$(scripts/tools) ROOMWIRE_POSTGRES=$$(scripts/postgresql) \
+	ROOMWIRE_DEPLOY_RATE='$(RATE)' ROOMWIRE_DEPLOY_EVENTS='$(LOAD)' \
+	cargo test --quiet --release --locked --workspace --test it -- --nocapture fleet::deploys
 
 build: ## Build the binaries
 	@scripts/tools >/dev/null && cargo build --release --locked --bins

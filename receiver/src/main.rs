@@ -12,7 +12,7 @@ use service::error::Chain;
 use service::nats::FirstConnect;
 use service::ready::Ready;
 use service::shutdown::Shutdown;
-use service::telemetry::{self, Format};
+use service::telemetry::{self, Format, Words};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -78,7 +78,7 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, receiver::Co
 }
 
 async fn start(flags: Flags, file: service::config::Config, config: receiver::Config) -> anyhow::Result<()> {
-    telemetry::init(flags.log_format)?;
+    telemetry::init(flags.log_format, Words::All)?;
     for warning in &file.warnings {
         tracing::warn!("{warning}");
     }
@@ -113,7 +113,8 @@ async fn start(flags: Flags, file: service::config::Config, config: receiver::Co
     if let Some(certificate) = &config.certificate {
         service::certificate::keep_reloaded(certificate, &metrics, shutdown.token())?;
     }
-    let connection = service::nats::connect(&file.nats, "roomwire-receiver", FirstConnect::Retry).await?;
+    let connection =
+        service::nats::connect(&file.nats, service::nats::client_name::RECEIVER, FirstConnect::Retry).await?;
     drop(starting);
     receiver::run(webhooks, connection, config, &health, &metrics, shutdown.token())
         .await

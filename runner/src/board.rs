@@ -141,7 +141,7 @@ mod tests {
 
     fn report(state: State) -> HandlerReport {
         HandlerReport {
-            plugin: "./a.wasm".to_owned(),
+            plugin: "./a.wasm".parse().unwrap(),
             deployable: false,
             state,
             serving: None,

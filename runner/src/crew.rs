@@ -16,7 +16,7 @@ use crate::plugin::activate::Activator;
 use crate::plugin::feed::{Activation, Feed};
 use crate::plugin::follow::Supply;
 use crate::shared::Shared;
-use crate::slot::Slot;
+use crate::slot::{Slot, noted};
 
 /// Where the plugins of all handlers come from, and what makes something of them.
 pub(crate) struct Plugins {
@@ -48,13 +48,21 @@ pub(crate) struct Crew {
     plugins: Plugins,
     handlers: Handlers,
     serving: BTreeMap<String, Serving>,
+    /// The process's own.
+    health: Health,
     shutdown: CancellationToken,
 }
 
 impl Crew {
     /// Nobody yet. Whoever is started drains at `shutdown`.
-    pub(crate) fn new(shared: Arc<Shared>, plugins: Plugins, handlers: Handlers, shutdown: CancellationToken) -> Self {
-        Self { shared, plugins, handlers, serving: BTreeMap::new(), shutdown }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        plugins: Plugins,
+        handlers: Handlers,
+        health: Health,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { shared, plugins, handlers, serving: BTreeMap::new(), health, shutdown }
     }
 
     /// Starts a handler. `health` knows when it has claimed its shards, or cannot for now.
@@ -65,6 +73,7 @@ impl Crew {
             config: entry.config.clone(),
             activator: self.plugins.activator.clone(),
             handlers: self.handlers.clone(),
+            health: self.health.clone(),
         };
         let feed = self.plugins.feed(entry, self.plugins.board.clone());
         let stop = self.shutdown.child_token();
@@ -112,10 +121,16 @@ impl Crew {
             ended(name, serving.ended).await;
             self.handlers.gone(name);
             self.shared.metrics.forget(name);
+            self.health.note(&noted(name), None);
             // Nobody waits for it any more.
             serving.judged.ready();
         }))
         .await;
+    }
+
+    /// Says at `/readyz` what is wrong with the configuration, or that nothing is.
+    pub(crate) fn note_configuration(&self, trouble: Option<String>) {
+        self.health.note("configuration", trouble);
     }
 
     /// Waits for all, after the shutdown.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use service::admin::{Health, Metrics};
 use service::shutdown::Shutdown;
-use service::telemetry::{self, Format};
+use service::telemetry::{self, Format, Words};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -69,7 +69,7 @@ fn configuration(flags: &Flags) -> Result<(service::config::Config, runner::Conf
 }
 
 async fn start(flags: Flags, file: service::config::Config, config: runner::Config) -> anyhow::Result<()> {
-    telemetry::init(flags.log_format)?;
+    telemetry::init(flags.log_format, Words::All)?;
     let shutdown = Shutdown::on_signals()?;
     let (health, metrics) = (Health::new(), Metrics::default());
     let address = flags.admin.unwrap_or(file.admin.listen);

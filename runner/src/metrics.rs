@@ -100,6 +100,7 @@ pub(crate) struct Metrics {
     ledger_trimmed: Counter,
     resets: Family<OfHandler, Counter>,
     activations: Family<OfOutcome, Counter>,
+    held_back: Family<OfHandler, Gauge>,
     outgoing: Family<OfOutcome, Counter>,
     reloads: Family<OfReload, Counter>,
     config_refused: Gauge,
@@ -140,6 +141,7 @@ impl Metrics {
             ledger_trimmed: Counter::default(),
             resets: Family::default(),
             activations: Family::default(),
+            held_back: Family::default(),
             outgoing: Family::default(),
             reloads: Family::default(),
             config_refused: Gauge::default(),
@@ -199,7 +201,7 @@ impl Metrics {
             runner.register("shards", "Shards that this runner owns", this.shards.clone());
             this.register_trimmed(runner);
             runner.register("stream_resets", "Streams found wiped or restored", this.resets.clone());
-            runner.register("plugin_activations", "Plugin files taken or refused", this.activations.clone());
+            this.register_plugins(runner);
             runner.register(
                 "outgoing_requests",
                 "Requests of handlers to others and to LiveKit's API, by the class of the answer or why there was none",
@@ -215,6 +217,15 @@ impl Metrics {
             "ledger_trimmed",
             "Entries that left the ledger because they are old: copies of their events are not known any more",
             self.ledger_trimmed.clone(),
+        );
+    }
+
+    fn register_plugins(&self, runner: &mut Registry) {
+        runner.register("plugin_activations", "Plugin files taken or refused", self.activations.clone());
+        runner.register(
+            "plugin_held_back",
+            "1 while the newest version of the handler's plugin is refused or cannot be fetched; an older one serves, if any",
+            self.held_back.clone(),
         );
     }
 
@@ -318,6 +329,11 @@ impl Metrics {
         self.activations.get_or_create(&OfOutcome { handler: handler.to_string(), outcome }).inc();
     }
 
+    /// Whether the newest version of a handler's plugin is the one that was not taken.
+    pub(crate) fn plugin_held_back(&self, handler: &HandlerName, held_back: bool) {
+        self.held_back.get_or_create(&of(handler.as_str())).set(i64::from(held_back));
+    }
+
     /// A handler does not run here any more: what it has in hand is nothing. Counters stay.
     pub(crate) fn forget(&self, handler: &str) {
         let labels = of(handler);
@@ -335,6 +351,7 @@ impl Metrics {
             &self.breaker,
             &self.failing_rooms,
             &self.shards,
+            &self.held_back,
         ] {
             family.remove(&labels);
         }

@@ -228,6 +228,7 @@ impl Reconfigure {
 
     fn tell(&self, applied: &Applied, revision: Option<u64>, asked: bool) {
         let Applied { plan, rotated } = applied;
+        self.crew.note_configuration(None);
         let changed = !plan.is_empty() || !rotated.is_empty();
         if changed || asked || revision.is_some() {
             self.shared.metrics.configured(true, revision);
@@ -250,6 +251,7 @@ impl Reconfigure {
 
     fn tell_refused(&self, why: &str) {
         self.shared.metrics.configured(false, None);
+        self.crew.note_configuration(Some(format!("the one as it is now is refused, the one before it holds: {why}")));
         tracing::error!("configuration refused, the old one stays: {why}");
     }
 }

@@ -10,7 +10,7 @@ use event::topology;
 use futures_util::future::LocalBoxFuture;
 use service::admin::{Component, Health};
 use service::error::Chain;
-use service::nats::{Connection, FirstConnect, ServerError, State, StreamError};
+use service::nats::{Connection, FirstConnect, ServerError, State, StreamError, client_name};
 use store::Store;
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
@@ -96,9 +96,9 @@ async fn serve(
     let ready = health.component("runner");
     let metrics = Metrics::register(metrics);
     let Some(store) = open(&config, &ready, &shutdown).await? else { return Ok(()) };
-    let connection = connect(&config, "roomwire-runner").await?;
+    let connection = connect(&config, client_name::RUNNER).await?;
     service::nats::watch_health(&connection, health.component("nats (runner)"), shutdown.clone());
-    let effects = connect(&config, "roomwire-effects").await?;
+    let effects = connect(&config, client_name::EFFECTS).await?;
     let js = jetstream::new(connection.client.clone());
     tokio::select! {
         prepared = prepare(&config, &connection, &js, &ready) => prepared?,
@@ -130,7 +130,7 @@ async fn serve(
         board: board.clone(),
         signed: config.trust.is_wanted(),
     };
-    let crew = Crew::new(shared.clone(), plugins, handlers.clone(), shutdown.clone());
+    let crew = Crew::new(shared.clone(), plugins, handlers.clone(), health.clone(), shutdown.clone());
     let mut reconfigure = Reconfigure { config, crew, live: live.clone(), shared: shared.clone(), max_message };
     tokio::select! {
         started = reconfigure.start(&health) => started?,

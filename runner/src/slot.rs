@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use service::admin::Component;
+use service::admin::{Component, Health};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +12,7 @@ use crate::handler::Task;
 use crate::plugin::activate::Activator;
 use crate::plugin::feed::{Activation, Feed};
 use crate::plugin::{Generation, Plugin};
+use crate::registry::HandlerReport;
 use crate::shared::Shared;
 
 /// One handler's place in the runner: its plugin may still be missing, its task runs once there is one.
@@ -20,6 +21,8 @@ pub(crate) struct Slot {
     pub(crate) config: Arc<Handler>,
     pub(crate) activator: Activator,
     pub(crate) handlers: Handlers,
+    /// The process's own.
+    pub(crate) health: Health,
 }
 
 /// What a slot has come to.
@@ -57,6 +60,7 @@ impl Slot {
                 }
                 Activation::Refused { error, unreachable } => self.refuse(&error, unreachable, &standing),
             }
+            self.note(&feed);
             tokio::select! {
                 () = feed.changed() => {}
                 () = shutdown.cancelled() => break,
@@ -95,6 +99,19 @@ impl Slot {
         }
         standing.without_plugin();
     }
+
+    /// Its trouble is for everybody to see, who need not know of it beforehand.
+    fn note(&self, feed: &Feed) {
+        let report = feed.standing();
+        let held_back = report.as_ref().is_some_and(HandlerReport::is_held_back);
+        self.shared.metrics.plugin_held_back(&self.config.name, held_back);
+        self.health.note(&noted(self.config.name.as_str()), report.and_then(|it| it.trouble()));
+    }
+}
+
+/// What the trouble of a handler's plugin is noted under.
+pub(crate) fn noted(handler: &str) -> String {
+    format!("handler {handler}")
 }
 
 impl Standing {

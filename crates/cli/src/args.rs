@@ -10,6 +10,7 @@ use crate::deploy::{DeployFlags, RollbackFlags};
 use crate::dlq::DlqCommand;
 use crate::events::EventsCommand;
 use crate::handler::HandlerCommand;
+use crate::nats::NatsCommand;
 use crate::nats_server::LaunchFlags;
 use crate::outbox::OutboxCommand;
 use crate::output::Format;
@@ -44,6 +45,9 @@ pub(crate) struct Globals {
     /// What is written to stdout; json is one object a line
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) output: Format,
+    /// Say on stderr also what happens in the course of things, such as connections to NATS; `up` always does
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
     /// How log lines on stderr look: text or json
     #[arg(long, global = true, value_name = "FORMAT", default_value_t)]
     pub(crate) log_format: telemetry::Format,
@@ -74,6 +78,9 @@ pub(crate) enum Command {
     /// List and show refused requests, and store those that are good with today's keys
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Prepare a NATS server that others administer: streams, buckets, and what each user may
+    #[command(subcommand)]
+    Nats(NatsCommand),
     /// Write, look at and try handlers, and keep their versions in the registry
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -11,11 +11,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use service::config::{Config, ConfigError, DEFAULT_FILE, load};
+use service::config::{Config, ConfigError, DEFAULT_FILE, SCHEMA, load};
 use service::nats::Connection;
 
 use crate::args::Globals;
 use crate::failure::Usage;
+use crate::output;
 use crate::target;
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,8 @@ pub(crate) enum ConfigCommand {
     Push(push::Flags),
     /// Write the configuration that the fleet runs by to stdout
     Pull(pull::Flags),
+    /// Write a JSON schema of the configuration to stdout, for editors that complete and check by one
+    Schema,
 }
 
 pub(crate) async fn run(globals: &Globals, command: &ConfigCommand) -> anyhow::Result<ExitCode> {
@@ -39,8 +42,12 @@ pub(crate) async fn run(globals: &Globals, command: &ConfigCommand) -> anyhow::R
         ConfigCommand::Validate(flags) => validate::run(globals, flags),
         ConfigCommand::Diff(flags) => diff::run(globals, flags).await,
         ConfigCommand::Explain(flags) => explain::run(globals, flags),
-        ConfigCommand::Push(flags) => push::run(globals, flags).await,
+        ConfigCommand::Push(flags) => Box::pin(push::run(globals, flags)).await,
         ConfigCommand::Pull(flags) => pull::run(globals, flags).await,
+        ConfigCommand::Schema => {
+            output::line(SCHEMA.trim_end())?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

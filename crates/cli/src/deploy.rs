@@ -11,7 +11,7 @@ use clap::Args;
 use event::HandlerName;
 use runner::registry::{Deploy, Registry, Revision};
 use serde_json::json;
-use service::config::Config;
+use service::config::{Config, PluginSource};
 
 use crate::args::Globals;
 use crate::duration;
@@ -71,13 +71,13 @@ pub(crate) async fn rollback(globals: &Globals, flags: RollbackFlags) -> anyhow:
 }
 
 /// Where the handler's plugin comes from, by what runners say; where none does, by the configuration of this call.
-async fn sources(config: &Config, registry: &Registry, handler: &HandlerName) -> anyhow::Result<Vec<String>> {
+async fn sources(config: &Config, registry: &Registry, handler: &HandlerName) -> anyhow::Result<Vec<PluginSource>> {
     let reports = registry.runners().await?.all().await?;
-    let mut sources: Vec<String> =
+    let mut sources: Vec<PluginSource> =
         reports.into_iter().filter_map(|mut report| Some(report.handlers.remove(handler.as_str())?.plugin)).collect();
     if sources.is_empty() {
         let own = config.handlers.iter().filter(|it| it.name == *handler);
-        sources.extend(own.map(|handler| handler.plugin.to_string()));
+        sources.extend(own.map(|handler| handler.plugin.clone()));
     }
     sources.dedup();
     Ok(sources)

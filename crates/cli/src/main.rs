@@ -10,6 +10,7 @@ mod duration;
 mod events;
 mod failure;
 mod handler;
+mod nats;
 mod nats_server;
 mod outbox;
 mod output;
@@ -26,6 +27,7 @@ mod up;
 use std::process::ExitCode;
 
 use clap::Parser;
+use service::telemetry::{self, Words};
 
 use args::{Cli, Command};
 
@@ -51,7 +53,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // Becomes the server, or fails.
         return Err(nats_server::launch(&flags).into());
     }
-    service::telemetry::init(globals.log_format)?;
+    let serves = matches!(command, Command::Up(_));
+    telemetry::init(globals.log_format, if serves || globals.verbose { Words::All } else { Words::Warnings })?;
     // `block_on` runs its future on this thread, which lives as long as the process: the supervised nats-server is
     // started from it, and is told to end when the thread that started it ends.
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -64,6 +67,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Outbox(command) => outbox::run(&globals, command).await,
             Command::Spool(command) => spool::run(&globals, command).await,
             Command::Quarantine(command) => quarantine::run(&globals, command).await,
+            Command::Nats(command) => nats::run(&globals, command).await,
             Command::Deploy(flags) => return Box::pin(deploy::deploy(&globals, flags)).await,
             Command::Rollback(flags) => return Box::pin(deploy::rollback(&globals, flags)).await,
             Command::Status => Box::pin(status::run(&globals)).await,

@@ -29,7 +29,7 @@ pub(crate) async fn run(globals: &Globals) -> anyhow::Result<()> {
         for (handler, it) in &report.handlers {
             table.row([
                 handler.clone(),
-                it.plugin.clone(),
+                it.plugin.to_string(),
                 it.state.word().to_owned(),
                 it.serving.as_deref().map(short).unwrap_or_default().to_owned(),
                 it.wanted.as_deref().map(short).unwrap_or_default().to_owned(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use service::config::{Config, DEFAULT_FILE, load};
-use service::nats::{Connection, FirstConnect, connect};
+use service::nats::{Connection, FirstConnect, client_name, connect};
 use service::ready::Ready;
 
 use crate::args::Globals;
@@ -63,5 +63,5 @@ pub(crate) async fn connection(globals: &Globals, config: &Config) -> anyhow::Re
         })?;
         section.url = Some(running.nats);
     }
-    connect(&section, "roomwire-cli", FirstConnect::Fail).await.context("this command needs NATS")
+    connect(&section, client_name::CLI, FirstConnect::Fail).await.context("this command needs NATS")
 }

@@ -14,7 +14,7 @@ use clap::Args;
 use service::admin::{Health, Metrics};
 use service::certificate::Certificate;
 use service::config::{Config, ConfigError, SpoolSection, process_env};
-use service::nats::{FirstConnect, connect};
+use service::nats::{FirstConnect, client_name, connect};
 use service::ready::{self, Ready};
 use service::shutdown::Shutdown;
 use service::{exit, listen};
@@ -45,6 +45,10 @@ pub(crate) struct UpFlags {
     /// As --demo, and end afterwards: 0 if every event was handled
     #[arg(long)]
     exit_after_demo: bool,
+    /// Take handlers, secrets and LiveKit's API keys of handlers from NATS, as a fleet does, where `roomwire config push` puts
+    /// them; the configuration file says the rest
+    #[arg(long, conflicts_with_all = ["demo", "exit_after_demo"])]
+    config_from_nats: bool,
     /// File to write when everything is ready (JSON: webhook, admin, nats, pid)
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -67,7 +71,7 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     }
     let state = config.state.under(&globals.data);
     // Checked before anything is started, and made again below when the address of NATS is known.
-    runner_config(&config, &state)?;
+    runner_config(&config, &state, &flags)?;
     let data = DataFolder::open(&globals.data)?;
     let listeners = Listeners::open(&flags, &config)?;
     if let Some(path) = &flags.ready_file {
@@ -79,7 +83,7 @@ pub(crate) async fn run(globals: &Globals, flags: UpFlags) -> anyhow::Result<Exi
     let spool = config.receiver.spool.resolve(&globals.data, Some(&SpoolSection::default()));
     let started = Started {
         receiver: receiver::Config::new(&config, keys, spool).with_certificate(certificate),
-        runner: runner_config(&config, &state)?.with_data(&globals.data),
+        runner: runner_config(&config, &state, &flags)?.with_data(&globals.data),
         config,
         flags,
         format: globals.output,
@@ -108,8 +112,12 @@ fn forget(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn runner_config(config: &Config, state: &str) -> Result<runner::Config, ConfigError> {
-    runner::Config::new(config, state.to_owned()).map_err(|problems| ConfigError::Invalid { problems })
+fn runner_config(config: &Config, state: &str, flags: &UpFlags) -> Result<runner::Config, ConfigError> {
+    let runner = runner::Config::new(config, state.to_owned()).map_err(|problems| ConfigError::Invalid { problems })?;
+    if !flags.config_from_nats {
+        return Ok(runner);
+    }
+    runner.from_nats().map_err(|problem| ConfigError::Invalid { problems: vec![problem] })
 }
 
 impl Listeners {
@@ -161,7 +169,7 @@ impl Started {
         supervised: bool,
         shutdown: &Shutdown,
     ) -> anyhow::Result<ExitCode> {
-        let connection = connect(&self.config.nats, "roomwire-up", FirstConnect::Fail).await?;
+        let connection = connect(&self.config.nats, client_name::UP, FirstConnect::Fail).await?;
         supply::prepare(&connection, &self.config, supervised).await?;
         let ready = listeners.ready(&self.receiver, self.config.nats.url.clone().unwrap_or_default())?;
         let (health, metrics) = (Health::new(), Metrics::default());
@@ -171,7 +179,7 @@ impl Started {
         if let Some(certificate) = &self.receiver.certificate {
             service::certificate::keep_reloaded(certificate, &metrics, shutdown.token())?;
         }
-        let receiver_connection = connect(&self.config.nats, "roomwire-receiver", FirstConnect::Retry).await?;
+        let receiver_connection = connect(&self.config.nats, client_name::RECEIVER, FirstConnect::Retry).await?;
         let mut parts = Parts::start(
             listeners.webhooks,
             receiver_connection,
@@ -203,12 +211,17 @@ impl Started {
         connection: service::nats::Connection,
         shutdown: &Shutdown,
     ) -> anyhow::Result<ExitCode> {
+        if self.flags.config_from_nats {
+            // `config push` has to find what waits for it.
+            data.announce(ready)?;
+            tracing::info!("taking the configuration from NATS; where there is none yet, `roomwire config push FILE`");
+        }
         health.all_ready().await;
         data.announce(ready)?;
         if let Some(path) = &self.flags.ready_file {
             ready::write(path, ready)?;
         }
-        banner::ready(self.format, ready, &self.config)?;
+        banner::ready(self.format, ready, &self.config, self.flags.config_from_nats)?;
         if self.flags.demo || self.flags.exit_after_demo {
             let demo = Demo { config: &self.config, ready, client: connection.client.clone(), format: self.format };
             let handled = demo::run(&demo).await.context("the demo failed")?;

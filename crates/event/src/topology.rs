@@ -93,12 +93,45 @@ pub struct BucketSpec {
     pub replicas: usize,
     /// Only in memory: it is filled again by those who report.
     pub in_memory: bool,
+    /// An object store, and no key-value bucket.
+    pub of_objects: bool,
+}
+
+impl BucketSpec {
+    /// Name of its stream.
+    #[must_use]
+    pub fn stream(&self) -> String {
+        let kind = if self.of_objects { "OBJ" } else { "KV" };
+        format!("{kind}_{}", self.name)
+    }
+
+    /// The subjects of what is put into it.
+    #[must_use]
+    pub fn subjects(&self) -> String {
+        let kind = if self.of_objects { "$O" } else { "$KV" };
+        format!("{kind}.{}.>", self.name)
+    }
+}
+
+/// All buckets: plugins, deploys, what runners report of those, the configuration, and what runners report of that.
+#[must_use]
+pub fn buckets(config: &StreamsConfig) -> [BucketSpec; 5] {
+    [plugins_bucket, deploys_bucket, runners_bucket, config_bucket, config_reports_bucket].map(|of| of(config))
+}
+
+/// All streams that are no buckets. `quarantine` is how many bytes it has; none where there is none.
+#[must_use]
+pub fn streams(config: &StreamsConfig, quarantine: Option<u64>) -> Vec<StreamSpec> {
+    let mut specs = events_streams(config);
+    specs.push(dead_stream(config));
+    specs.extend(quarantine.map(|bytes| quarantine_streams(config, bytes)).unwrap_or_default());
+    specs
 }
 
 /// The object store of the plugins.
 #[must_use]
 pub fn plugins_bucket(config: &StreamsConfig) -> BucketSpec {
-    bucket(config, "PLUGINS", PLUGINS_MAX_BYTES)
+    BucketSpec { of_objects: true, ..bucket(config, "PLUGINS", PLUGINS_MAX_BYTES) }
 }
 
 /// The key-value bucket of what is deployed, by handler.
@@ -133,6 +166,7 @@ fn bucket(config: &StreamsConfig, name: &str, max_bytes: u64) -> BucketSpec {
         max_bytes: bytes(max_bytes),
         replicas: config.replicas,
         in_memory: false,
+        of_objects: false,
     }
 }
 
@@ -262,8 +296,7 @@ mod tests {
 
     #[test]
     fn a_bucket_remembers_what_can_be_gone_back_to_and_forgets_who_says_no_more() {
-        let all = [plugins_bucket, deploys_bucket, runners_bucket, config_bucket, config_reports_bucket];
-        let buckets = all.map(|of| of(&config()));
+        let buckets = buckets(&config());
         let of: Vec<_> = buckets.iter().map(|it| (it.name.as_str(), it.history, it.max_age.as_secs())).collect();
         let expected = [
             ("LK-1_PLUGINS", 1, 0),
@@ -273,7 +306,9 @@ mod tests {
             ("LK-1_CONFIG_REPORTS", 1, 15),
         ];
         assert_eq!(of, expected);
-        assert_eq!(buckets.map(|it| it.in_memory), [false, false, true, false, true]);
+        assert_eq!(buckets.each_ref().map(|it| it.in_memory), [false, false, true, false, true]);
+        assert_eq!(buckets.each_ref().map(BucketSpec::stream)[..2], ["OBJ_LK-1_PLUGINS", "KV_LK-1_DEPLOYS"]);
+        assert_eq!(buckets.map(|it| it.subjects())[..2], ["$O.LK-1_PLUGINS.>", "$KV.LK-1_DEPLOYS.>"]);
     }
 
     #[test]

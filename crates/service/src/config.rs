@@ -37,7 +37,7 @@ pub use self::admin::AdminSection;
 pub use self::handler::{
     Allow, ApiPattern, Breaker, BucketConfig, DEAD_LETTER, DigestError, DigestPrefix, HandlerConfig, Host, HostPattern,
     KeyPattern, KeyScope, Network, OnDead, OnUnknown, Order, Origin, Pattern, PluginSource, Rate, Retry,
-    SHORTEST_DIGEST, SendRules, Start, Waiting, When,
+    SHORTEST_DIGEST, SendRules, SourceError, Start, Waiting, When,
 };
 pub use self::literal::literal_secrets;
 pub use self::livekit::{KeysError, LivekitSection};
@@ -130,6 +130,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     config.warnings = problems.finish()?;
     Ok(config)
 }
+
+/// A JSON schema of the file, for editors that complete and check by one.
+pub const SCHEMA: &str = include_str!("config/schema.json");
 
 /// The file that is looked for where none is named.
 pub const DEFAULT_FILE: &str = "roomwire.yaml";

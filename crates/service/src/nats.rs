@@ -6,7 +6,7 @@ mod health;
 mod server;
 mod streams;
 
-pub use connection::{ConnectError, Connection, FirstConnect, State, connect};
+pub use connection::{ConnectError, Connection, FirstConnect, State, client_name, connect, inbox_of};
 pub use health::watch_health;
 pub use server::{ServerError, check_server};
 pub use streams::{StreamError, apply_streams, ensure_stream, ensure_streams};

@@ -7,6 +7,7 @@ mod keys;
 mod requests;
 mod spread;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -82,6 +83,20 @@ impl Fleet {
             let Ok(books) = Box::pin(self.books()).await else { return false };
             let done: u64 = books.iter().map(|row| row.progress.books.done).sum();
             done == events as u64 && books.iter().all(|row| row.unaccounted() == 0)
+        })
+        .await
+    }
+
+    /// Waits until each of these handlers, and nobody else, has so many events in its books, and all add up.
+    async fn wait_books(&self, events: u64, handlers: &[&str]) -> Result<()> {
+        wait_until(LONG, "the books of each handler to add up", || async {
+            let Ok(books) = Box::pin(self.books()).await else { return false };
+            let mut done: BTreeMap<&str, u64> = BTreeMap::new();
+            for row in &books {
+                *done.entry(&row.handler).or_default() += row.progress.books.done;
+            }
+            done == handlers.iter().map(|handler| (*handler, events)).collect()
+                && books.iter().all(|row| row.unaccounted() == 0)
         })
         .await
     }

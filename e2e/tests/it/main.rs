@@ -15,4 +15,6 @@ mod livekit_sender;
 #[cfg(test)]
 mod livekit_server;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod rig;

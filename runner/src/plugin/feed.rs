@@ -59,7 +59,7 @@ struct Wanted {
 /// A handler's plugin.
 pub(crate) struct Feed {
     handler: String,
-    plugin: String,
+    plugin: PluginSource,
     source: Source,
     grants: Arc<Grants>,
     limits: CallLimits,
@@ -85,7 +85,7 @@ impl Feed {
         board: Board,
         signed: bool,
     ) -> Self {
-        let plugin = source.to_string();
+        let plugin = source.clone();
         let source = match source {
             PluginSource::File(path) => Source::File(WatchedFile::new(path.clone(), signed)),
             PluginSource::Deployed(name) => Source::Deployed(name.clone(), supply.deployments.of(handler)),
@@ -152,6 +152,11 @@ impl Feed {
         if let Some(report) = self.taken.take() {
             self.board.set(&self.handler, self.speaker, HandlerReport { at_ms: unix_ms(), ..report });
         }
+    }
+
+    /// How the plugin stands, by the last that was said of it.
+    pub(crate) fn standing(&self) -> Option<HandlerReport> {
+        self.board.of(&self.handler)
     }
 
     /// Waits until there may be another version, or the last one may be had after all.

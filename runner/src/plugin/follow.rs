@@ -79,15 +79,9 @@ impl Deployments {
         Ok(history.earlier().into_iter().cloned().collect())
     }
 
-    /// What is deployed for one name is deployed for another one, too, unless something is: its handler is called so now.
+    /// As [`Deploys::take_over`].
     pub(crate) async fn take_over(&self, from: &str, to: &str) -> Result<bool, RegistryError> {
-        let deploys = self.registry.deploys().await?;
-        if deploys.current(to).await?.is_some() {
-            return Ok(false);
-        }
-        let Some(revision) = deploys.current(from).await? else { return Ok(false) };
-        // Where another runner was quicker, it has put the same.
-        deploys.put(to, &revision.deploy, None).await.map(|_| true)
+        self.registry.deploys().await?.take_over(from, to).await
     }
 
     /// Listens until `end`, once somebody asked. What was heard stays true while nothing can be heard.

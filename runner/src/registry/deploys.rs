@@ -166,6 +166,20 @@ impl Deploys {
         Ok(Revision { number, stored_ms: 0, deploy })
     }
 
+    /// What is deployed for one name is deployed for another one, too, unless something is: its handler is called so now.
+    /// Whether there was anything to do.
+    ///
+    /// # Errors
+    /// When NATS does not answer, or somebody else was quicker.
+    pub async fn take_over(&self, from: &str, to: &str) -> Result<bool, RegistryError> {
+        if self.current(to).await?.is_some() {
+            return Ok(false);
+        }
+        let Some(revision) = self.current(from).await? else { return Ok(false) };
+        // Where another one was quicker, it has put the same.
+        self.put(to, &revision.deploy, None).await.map(|_| true)
+    }
+
     /// Every deploy from now on, with its handler.
     pub(crate) async fn watch(&self) -> Result<kv::Watch, RegistryError> {
         within("follow what is deployed", self.keys.watch_all()).await

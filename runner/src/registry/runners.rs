@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use async_nats::jetstream::kv;
 use serde::{Deserialize, Serialize};
+use service::config::PluginSource;
 
 use super::{RegistryError, within};
 use crate::buckets::{self, key_of};
+
+/// As many digits of a digest as people compare.
+const DIGITS: usize = 12;
 
 /// How far a runner is with the wanted version of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +45,8 @@ impl State {
 /// How a handler's plugin stands on one runner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandlerReport {
-    /// As the configuration has it: a path, a name, or a name with a digest.
-    pub plugin: String,
+    /// As the configuration has it.
+    pub plugin: PluginSource,
     /// Its version is whatever is deployed: no file, and not pinned.
     pub deployable: bool,
     /// How far the runner is.
@@ -61,6 +65,39 @@ pub struct HandlerReport {
     pub error: Option<String>,
     /// Since when this is so, in milliseconds since the Unix epoch.
     pub at_ms: u64,
+}
+
+impl HandlerReport {
+    /// Whether the newest version was refused or could not be fetched. One that serves already is no trouble.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.error.is_some() && self.state != State::Serving
+    }
+
+    /// What is wrong, in words, with what serves instead; none where all is as it was deployed.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let what = match (self.state, &self.error) {
+            (State::Waiting, _) => format!("nothing of plugin `{}` is deployed yet", self.plugin),
+            (_, None) => return None,
+            (State::Serving, Some(error)) => format!("what was deployed last is not known: {error}"),
+            (State::Refused, Some(error)) => format!("{} is refused: {error}", self.newest()),
+            (State::Fetching | State::Compiling, Some(error)) => {
+                format!("{} cannot be fetched, trying again: {error}", self.newest())
+            }
+        };
+        Some(match self.serving.as_deref() {
+            Some(digest) => format!("{what}; sha256:{} serves", digest.get(..DIGITS).unwrap_or(digest)),
+            None => format!("{what}; nothing serves, its events wait"),
+        })
+    }
+
+    fn newest(&self) -> String {
+        match self.wanted.as_deref() {
+            Some(digest) => format!("the newest version, sha256:{},", digest.get(..DIGITS).unwrap_or(digest)),
+            None => format!("plugin `{}`", self.plugin),
+        }
+    }
 }
 
 /// What one runner says.
@@ -105,5 +142,74 @@ impl Runners {
         let mut reports: Vec<Report> = within("read the reports", buckets::values(&self.keys)).await?;
         reports.sort_by(|one, other| one.runner.cmp(&other.runner));
         Ok(reports)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_is_wrong_and_what_serves_instead() {
+        let (old, new) = ("a".repeat(64), "b".repeat(64));
+        for (state, serving, error, held_back, trouble) in [
+            (State::Serving, true, None, false, None),
+            (State::Compiling, true, None, false, None),
+            (
+                State::Refused,
+                true,
+                Some("too large"),
+                true,
+                Some("the newest version, sha256:bbbbbbbbbbbb, is refused: too large; sha256:aaaaaaaaaaaa serves"),
+            ),
+            (
+                State::Fetching,
+                false,
+                Some("no answer"),
+                true,
+                Some(
+                    "the newest version, sha256:bbbbbbbbbbbb, cannot be fetched, trying again: no answer; nothing serves, \
+                     its events wait",
+                ),
+            ),
+            (
+                State::Serving,
+                true,
+                Some("no answer"),
+                false,
+                Some("what was deployed last is not known: no answer; sha256:aaaaaaaaaaaa serves"),
+            ),
+            (
+                State::Waiting,
+                false,
+                None,
+                false,
+                Some("nothing of plugin `greet` is deployed yet; nothing serves, its events wait"),
+            ),
+        ] {
+            let report = HandlerReport {
+                plugin: "greet".parse().unwrap(),
+                deployable: true,
+                state,
+                serving: serving.then(|| old.clone()),
+                wanted: Some(new.clone()),
+                revision: None,
+                error: error.map(str::to_owned),
+                at_ms: 0,
+            };
+            assert_eq!((report.is_held_back(), report.trouble().as_deref()), (held_back, trouble), "{report:?}");
+        }
+        let file = HandlerReport {
+            plugin: "./greet.wasm".parse().unwrap(),
+            deployable: false,
+            state: State::Refused,
+            serving: None,
+            wanted: None,
+            revision: None,
+            error: Some("no such file".to_owned()),
+            at_ms: 0,
+        };
+        let words = "plugin `./greet.wasm` is refused: no such file; nothing serves, its events wait";
+        assert_eq!(file.trouble().as_deref(), Some(words));
     }
 }

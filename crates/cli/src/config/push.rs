@@ -9,8 +9,9 @@ use anyhow::bail;
 use async_nats::jetstream;
 use clap::Args;
 use runner::pushed::{Pushed, Report, Revision};
+use runner::registry::{Registry, RegistryError};
 use serde_json::json;
-use service::config::{Config, ConfigError, OWN_SECTIONS, literal_secrets};
+use service::config::{Config, ConfigError, OWN_SECTIONS, PluginSource, literal_secrets};
 use service::exit;
 use tokio::time::Instant;
 
@@ -56,6 +57,7 @@ pub(super) async fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<Exit
     if flags.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
+    take_deploys_over(&Registry::new(connection.client.clone(), config.topology()), &file).await?;
     // Where the newest was deleted, its number is not known here: then NATS refuses, and says so.
     let expected = flags.after.unwrap_or_else(|| before.as_ref().map_or(0, |before| before.number));
     let number = pushed.put(&text, expected).await?;
@@ -66,6 +68,19 @@ pub(super) async fn run(globals: &Globals, flags: &Flags) -> anyhow::Result<Exit
     }
     take_back(globals.output, &pushed, number, before).await?;
     Ok(ExitCode::from(exit::FAILURE))
+}
+
+/// What is deployed for a handler's former name is deployed for it, too. Runners see to that themselves, where they may.
+async fn take_deploys_over(registry: &Registry, file: &Config) -> anyhow::Result<()> {
+    for handler in &file.handlers {
+        if let (Some(from), PluginSource::Deployed(_)) = (&handler.renamed_from, &handler.plugin) {
+            match registry.deploys().await?.take_over(from.as_str(), handler.name.as_str()).await {
+                Ok(_) | Err(RegistryError::Raced(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn compare(format: Format, flags: &Flags, file: &Config, before: Option<&Revision>) -> anyhow::Result<()> {

@@ -1,12 +1,13 @@
 //! Whether a deploy of a handler would do anything.
 
 use event::PluginName;
+use service::config::PluginSource;
 
 use crate::failure::Usage;
 
 /// Refuses where the configuration has its own word on the handler's plugin. `plugin` is the one that is to be deployed, where
 /// it is known; `sources` are what `plugin:` says, on one runner or another.
-pub(super) fn may_deploy(handler: &str, plugin: Option<&PluginName>, sources: &[String]) -> Result<(), Usage> {
+pub(super) fn may_deploy(handler: &str, plugin: Option<&PluginName>, sources: &[PluginSource]) -> Result<(), Usage> {
     if sources.is_empty() {
         return Err(Usage(format!(
             "no runner that is alive has a handler `{handler}`, and the configuration of this call has none; `roomwire \
@@ -14,26 +15,27 @@ pub(super) fn may_deploy(handler: &str, plugin: Option<&PluginName>, sources: &[
         )));
     }
     for source in sources {
-        let word = plugin.map_or("NAME", PluginName::as_str);
-        if let Some((name, _)) = source.split_once("@sha256:") {
-            return Err(Usage(format!(
-                "handler `{handler}` is pinned by its configuration, `plugin: {source}`; change the digest there, or write \
-                 `plugin: {name}` to deploy it from here"
-            )));
-        }
-        if source.contains(['/', '.']) {
-            return Err(Usage(format!(
-                "handler `{handler}` runs the file {source}, which is taken again when it changes; write `plugin: {word}` in \
-                 its configuration to deploy it from the registry"
-            )));
-        }
-        if let Some(plugin) = plugin
-            && plugin.as_str() != source
-        {
-            return Err(Usage(format!(
-                "handler `{handler}` takes versions of `{source}`, and not of `{plugin}`; push the file as that with \
-                 `--name {source}`, or write `plugin: {plugin}` in its configuration"
-            )));
+        match (source, plugin) {
+            (PluginSource::Pinned(name, _), _) => {
+                return Err(Usage(format!(
+                    "handler `{handler}` is pinned by its configuration, `plugin: {source}`; change the digest there, or \
+                     write `plugin: {name}` to deploy it from here"
+                )));
+            }
+            (PluginSource::File(_), _) => {
+                let word = plugin.map_or("NAME", PluginName::as_str);
+                return Err(Usage(format!(
+                    "handler `{handler}` runs the file {source}, which is taken again when it changes; write `plugin: \
+                     {word}` in its configuration to deploy it from the registry"
+                )));
+            }
+            (PluginSource::Deployed(name), Some(plugin)) if name != plugin => {
+                return Err(Usage(format!(
+                    "handler `{handler}` takes versions of `{name}`, and not of `{plugin}`; push the file as that with \
+                     `--name {name}`, or write `plugin: {plugin}` in its configuration"
+                )));
+            }
+            (PluginSource::Deployed(_), _) => {}
         }
     }
     Ok(())
@@ -47,7 +49,7 @@ mod tests {
     fn only_a_handler_that_takes_this_plugin_from_the_registry_is_deployed() {
         let greeter = "greeter".parse().unwrap();
         let refused = |sources: &[&str]| {
-            let sources: Vec<String> = sources.iter().map(|it| (*it).to_owned()).collect();
+            let sources: Vec<PluginSource> = sources.iter().map(|it| it.parse().unwrap()).collect();
             may_deploy("hello", Some(&greeter), &sources).err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(refused(&["greeter"]), "");
@@ -58,6 +60,6 @@ mod tests {
         assert!(refused(&["meter"]).contains("`--name meter`"));
         // One of several runners has another configuration.
         assert!(refused(&["greeter", "./greeter.wasm"]).contains("runs the file"));
-        assert_eq!(may_deploy("hello", None, &["greeter".to_owned()]).err().map(|it| it.to_string()), None);
+        assert_eq!(may_deploy("hello", None, &["greeter".parse().unwrap()]).err().map(|it| it.to_string()), None);
     }
 }

@@ -143,7 +143,7 @@ mod tests {
 
     fn report(state: State, revision: u64, digest: &str) -> (String, HandlerReport) {
         let report = HandlerReport {
-            plugin: "greeter".to_owned(),
+            plugin: "greeter".parse().unwrap(),
             deployable: true,
             state,
             serving: None,

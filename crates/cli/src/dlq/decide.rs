@@ -107,10 +107,10 @@ pub(super) async fn run(
         };
     }
     if let Some(until) = filter.until() {
-        tracing::info!(
-            letters = letters.len(),
-            "if this is interrupted, run it again with `--until {until:.3}` to go on"
-        );
+        progress::note(&format!(
+            "{} letters; if this is interrupted, run it again with `--until {until:.3}` to go on",
+            letters.len()
+        ));
     }
     let named: Vec<Named> = letters.iter().map(Named::of).collect();
     decide_all(format, control, decision, &named, flags.rate).await

@@ -46,10 +46,13 @@ pub(super) async fn run(globals: &Globals, flags: Flags) -> anyhow::Result<ExitC
         let (run, calls) = match (flags.record, flags.replay) {
             (true, _) => {
                 let (run, calls) = bench.record(&trial).await;
-                recording::write(&fixture.path, &calls)?;
+                recording::write(&recording::beside(&fixture.path), &calls)?;
                 (run, Vec::new())
             }
-            (_, true) => bench.replay(&trial, recording::read(&fixture.path)?).await,
+            (_, true) => {
+                let recorded = recording::read(&recording::beside(&fixture.path), false)?;
+                bench.replay(&trial, recorded).await
+            }
             _ => (bench.run(&trial).await, Vec::new()),
         };
         let actual = Value::Object(shown::essence(&run));

@@ -106,8 +106,7 @@ async fn uses(registry: &Registry, version: &Version) -> anyhow::Result<BTreeMap
     let mut uses = BTreeMap::new();
     for report in registry.runners().await?.all().await? {
         for (handler, report) in report.handlers {
-            let name = report.plugin.split('@').next();
-            if name == Some(version.name.as_str())
+            if report.plugin.name() == Some(&version.name)
                 && [&report.serving, &report.wanted].into_iter().flatten().any(|digest| *digest == version.digest)
             {
                 uses.insert(handler, "runs");

@@ -8,7 +8,7 @@ use service::ready::Ready;
 use crate::output::{self, Format};
 
 /// Where everything is. As JSON, what the ready file holds.
-pub(super) fn ready(format: Format, ready: &Ready, config: &Config) -> io::Result<()> {
+pub(super) fn ready(format: Format, ready: &Ready, config: &Config, from_nats: bool) -> io::Result<()> {
     if format == Format::Json {
         return output::json(ready);
     }
@@ -21,8 +21,11 @@ pub(super) fn ready(format: Format, ready: &Ready, config: &Config) -> io::Resul
             format!("{} ({})", handler.name, patterns.join(", "))
         })
         .collect();
-    let handlers =
-        if handlers.is_empty() { "none; events are stored and wait".to_owned() } else { handlers.join(", ") };
+    let handlers = match (from_nats, handlers.is_empty()) {
+        (true, _) => "those of `roomwire config push`; `roomwire handler list` shows them".to_owned(),
+        (false, true) => "none; events are stored and wait".to_owned(),
+        (false, false) => handlers.join(", "),
+    };
     output::line("")?;
     output::line("roomwire is up; Ctrl-C stops it")?;
     output::line(&format!("  webhooks  {}  signed by {keys}", ready.webhook.as_deref().unwrap_or_default()))?;

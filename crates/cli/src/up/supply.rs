@@ -89,12 +89,8 @@ fn words(status: std::io::Result<ExitStatus>) -> String {
 pub(super) async fn prepare(connection: &Connection, config: &Config, supervised: bool) -> anyhow::Result<()> {
     check_server(&connection.client, config.receiver.max_body).await?;
     let context = jetstream::new(connection.client.clone());
-    let topology = config.topology();
-    let mut specs = topology::events_streams(&topology);
-    specs.push(topology::dead_stream(&topology));
-    if let Some(quarantine) = &config.receiver.quarantine {
-        specs.extend(topology::quarantine_streams(&topology, quarantine.max_bytes));
-    }
+    let quarantine = config.receiver.quarantine.as_ref().map(|it| it.max_bytes);
+    let specs = topology::streams(&config.topology(), quarantine);
     if supervised {
         apply_streams(&context, &specs).await?;
     } else {

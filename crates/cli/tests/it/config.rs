@@ -74,3 +74,11 @@ fn a_file_that_was_named_must_be_there() {
     assert_eq!(called.code, 64);
     assert!(called.stderr.starts_with("error: cannot read the configuration nowhere.yaml; "), "{}", called.stderr);
 }
+
+#[test]
+fn the_schema_goes_to_stdout_as_one_json_document() {
+    let called = Place::new().call(&["config", "schema"]);
+    assert_eq!((called.code, called.stderr.as_str()), (0, ""));
+    let schema: serde_json::Value = serde_json::from_str(&called.stdout).unwrap();
+    assert_eq!(schema["properties"]["handlers"]["items"]["required"], serde_json::json!(["name", "plugin", "on"]));
+}

@@ -12,4 +12,5 @@ mod runner;
 mod sim;
 mod spool;
 mod up;
+mod up_fleet;
 mod up_reload;

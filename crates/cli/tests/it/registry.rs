@@ -16,6 +16,12 @@ async fn up_runs_what_is_pushed_and_deployed_while_it_runs() {
     );
     std::fs::copy(fixtures::plugin("event_log").unwrap(), place.path().join("other.wasm")).unwrap();
     let up = Up::start(&place, &[]).await;
+    let quiet = tokio::task::block_in_place(|| place.command(&["status"]).env_remove("RUST_LOG").output().unwrap());
+    assert_eq!(String::from_utf8(quiet.stderr).unwrap(), "", "a command whose output says all says no more");
+    let verbose =
+        tokio::task::block_in_place(|| place.command(&["status", "-v"]).env_remove("RUST_LOG").output().unwrap());
+    let words = String::from_utf8(verbose.stderr).unwrap();
+    assert!(words.contains("connected to NATS"), "{words}");
     let text = place.call_beside(&["status"]).await;
     assert!(text.code == 0 && text.stdout.contains("greet") && text.stdout.contains("waiting"), "{}", text.stdout);
     let publish = fixtures::plugin("publish").unwrap().display().to_string();

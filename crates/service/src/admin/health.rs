@@ -1,4 +1,4 @@
-//! Which components are ready, and why others are not.
+//! Which components are ready, and why others are not; and what is wrong although everything is ready.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,8 @@ struct State {
     draining: bool,
     /// Of each component the reason why it is not ready.
     components: BTreeMap<String, Option<String>>,
+    /// What is wrong and makes nobody unready, by who it is about.
+    notes: BTreeMap<String, String>,
 }
 
 /// One part of a process that says whether it is ready. Clones speak for the same part.
@@ -61,6 +63,20 @@ impl Health {
                 state.components.iter().filter_map(|(name, reason)| Some((name.clone(), reason.as_ref()?.clone())));
             draining.into_iter().chain(unready).collect()
         })
+    }
+
+    /// Says what is wrong with something although the process does its work, or that nothing is any more.
+    pub fn note(&self, about: &str, trouble: Option<String>) {
+        self.with(|state| match trouble {
+            Some(trouble) => state.notes.insert(about.to_owned(), trouble),
+            None => state.notes.remove(about),
+        });
+    }
+
+    /// What is wrong although it makes nobody unready, by name.
+    #[must_use]
+    pub fn notes(&self) -> Vec<(String, String)> {
+        self.with(|state| state.notes.clone().into_iter().collect())
     }
 
     /// Waits until every component is ready.

@@ -101,18 +101,20 @@ fn answer(request: &Request<Incoming>, health: &Health, metrics: &Metrics) -> Re
     }
 }
 
-/// 503 names what is missing, a line each, so that `curl` answers the first question of whoever is on call.
+/// Names what is missing (503), then what is wrong all the same, a line each, so that `curl` answers the first question of
+/// whoever is on call.
 fn ready(health: &Health) -> Response<Full<Bytes>> {
-    let reasons = health.reasons();
-    if reasons.is_empty() {
-        return plain(StatusCode::OK, "ready\n".to_owned());
+    let (reasons, notes) = (health.reasons(), health.notes());
+    let (status, mut text) = if reasons.is_empty() {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, String::new())
+    };
+    for (about, words) in reasons.into_iter().chain(notes) {
+        // A reason may quote a plugin, or a file. Writing to a string cannot fail.
+        let _ = writeln!(text, "{about}: {}", words.replace(char::is_control, " "));
     }
-    let mut text = String::new();
-    for (component, reason) in reasons {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{component}: {reason}");
-    }
-    plain(StatusCode::SERVICE_UNAVAILABLE, text)
+    plain(status, text)
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {

@@ -21,7 +21,7 @@ use event::HandlerName;
 pub use allow::{Allow, ApiPattern, BucketConfig, Host, HostPattern, KeyScope, Network, Origin};
 pub use breaker::Breaker;
 pub use pattern::{DEAD_LETTER, Pattern};
-pub use plugin::{DigestError, DigestPrefix, PluginSource, SHORTEST_DIGEST};
+pub use plugin::{DigestError, DigestPrefix, PluginSource, SHORTEST_DIGEST, SourceError};
 pub use rate::Rate;
 pub use retry::Retry;
 pub use send::{OnUnknown, SendRules};

@@ -26,4 +26,5 @@ fn handler(lines: &str) -> String {
 mod errors;
 mod grants;
 mod keys;
+mod schema;
 mod values;

@@ -100,6 +100,27 @@ pub enum ConnectError {
     },
 }
 
+/// The names under which Roomwire connects.
+pub mod client_name {
+    /// The receiver.
+    pub const RECEIVER: &str = "roomwire-receiver";
+    /// The runner.
+    pub const RUNNER: &str = "roomwire-runner";
+    /// What sends the messages of handlers.
+    pub const EFFECTS: &str = "roomwire-effects";
+    /// A command of `roomwire`.
+    pub const CLI: &str = "roomwire-cli";
+    /// `roomwire up`, beside its receiver and its runner.
+    pub const UP: &str = "roomwire-up";
+}
+
+/// What the subjects begin with on which a client of this name gets its replies. A user that may read these and no others
+/// sees nothing that another one was sent; one that may read `_INBOX.>` reads all.
+#[must_use]
+pub fn inbox_of(name: &str) -> String {
+    format!("_INBOX.{name}")
+}
+
 /// Connects under `name`, which NATS shows in its list of connections. A lost connection is made anew for ever.
 ///
 /// # Errors
@@ -125,6 +146,7 @@ async fn establish(section: &NatsSection, name: &str, first: FirstConnect) -> Re
     let server = shown.clone();
     let mut options = options(section, address.login)?
         .name(name)
+        .custom_inbox_prefix(inbox_of(name))
         .ping_interval(PING_INTERVAL)
         .connection_timeout(CONNECT_TIMEOUT)
         .reconnect_delay_callback(reconnect_delay)

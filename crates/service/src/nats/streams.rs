@@ -24,7 +24,9 @@ pub enum StreamError {
         source: GetStreamError,
     },
     /// It is absent and could not be made.
-    #[error("cannot create the stream {stream}")]
+    #[error(
+        "cannot create the stream {stream}; where this user may not, `roomwire nats apply` does it with one that may"
+    )]
     Create {
         /// Its name.
         stream: String,

@@ -55,6 +55,22 @@ async fn readyz_is_503_with_a_reason_a_component_until_all_are_ready() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_and_makes_nobody_unready_stands_below_the_answer_on_one_line_each() {
+    let health = Health::new();
+    let endpoint = Endpoint::start(health.clone(), Metrics::default()).await;
+    health.note("handler b", Some("refused:\nline two".to_owned()));
+    health.note("handler a", Some("refused".to_owned()));
+    let (status, _, body) = endpoint.ask(Method::GET, "/readyz").await;
+    assert_eq!((status, body.as_str()), (200, "ready\nhandler a: refused\nhandler b: refused: line two\n"));
+    let nats = health.component("nats");
+    health.note("handler b", None);
+    let (status, _, body) = endpoint.ask(Method::GET, "/readyz").await;
+    assert_eq!((status, body.as_str()), (503, "nats: starting\nhandler a: refused\n"));
+    nats.ready();
+    endpoint.stop.cancel();
+}
+
+#[tokio::test]
 async fn metrics_are_openmetrics_text_with_roomwires_prefix() {
     let metrics = Metrics::default();
     let requests = Counter::<u64>::default();

@@ -270,6 +270,12 @@ impl Site {
         self.up.metric(name).await
     }
 
+    /// The status and the text of `/readyz`.
+    pub(super) async fn readyz(&self) -> Result<(u16, String)> {
+        let answer = self.http.get(&format!("{}/readyz", self.up.admin())).await?;
+        Ok((answer.status, answer.text()))
+    }
+
     /// Waits; if it is in vain, with what `up` wrote.
     pub(super) async fn wait<F, Fut>(&self, what: &str, mut condition: F) -> Result<()>
     where

@@ -11,7 +11,7 @@ use super::{Fleet, busy, rooms};
 use crate::rig::{LONG, OUT, Service, Webhook, ids, ids_by_room, repeats};
 
 /// `config push` of these handlers, and of what else the file may say.
-async fn push(fleet: &Fleet, handlers: &[Value], flags: &[&str]) -> Result<Output> {
+pub(super) async fn push(fleet: &Fleet, handlers: &[Value], flags: &[&str]) -> Result<Output> {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let file = fleet.rig.path(&format!("pushed-{number}.yaml"));
@@ -26,7 +26,7 @@ fn lines(output: &Output) -> Vec<Value> {
 }
 
 /// Of each runner whether it took what was pushed.
-fn said(output: &Output) -> Vec<bool> {
+pub(super) fn said(output: &Output) -> Vec<bool> {
     lines(output).iter().filter_map(|line| line["applied"].as_bool()).collect()
 }
 
@@ -34,7 +34,7 @@ fn number(output: &Output, key: &str) -> u64 {
     lines(output).iter().find_map(|line| line[key].as_u64()).unwrap_or_default()
 }
 
-async fn runner(fleet: &Fleet) -> Result<Service> {
+pub(super) async fn runner(fleet: &Fleet) -> Result<Service> {
     let (nats, data) = (fleet.nats.url(), fleet.rig.data().display().to_string());
     fleet.rig.start("roomwire-runner", &["--nats", &nats, "--data", &data, "--config-from-nats"], &[]).await
 }
@@ -49,7 +49,7 @@ async fn wait_revision(runner: &Service, revision: u64) -> Result<()> {
     .await
 }
 
-async fn wait_handled(fleet: &Fleet, name: &str, rooms: &[Vec<Webhook>]) -> Result<()> {
+pub(super) async fn wait_handled(fleet: &Fleet, name: &str, rooms: &[Vec<Webhook>]) -> Result<()> {
     let subject = format!("out.{name}");
     let all: usize = rooms.iter().map(Vec::len).sum();
     let of = async || -> Result<Vec<testkit::Stored>> {

@@ -1,17 +1,20 @@
-//! Deploys to two runners under load: swaps, a rollback, a runner that is killed in the middle, a version that is refused. No
-//! event is lost, no order is broken, and none is handled by two versions unless its first attempt failed.
+//! Deploys and configurations for two runners under load: swaps, a rollback, a runner that is killed in the middle, a version
+//! that is refused; a handler that changes, one that is renamed, one that is removed and comes back. No event is lost, no order is
+//! broken, and none is handled by two versions unless its first attempt failed.
 //!
-//! `ROOMWIRE_DEPLOY_RATE` and `ROOMWIRE_DEPLOY_EVENTS` say how many events a second, and how many in all.
+//! `ROOMWIRE_DEPLOY_RATE` and `ROOMWIRE_DEPLOY_EVENTS` say how many events a second, and how many in all (`make deploys`).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+mod judge;
+
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use testkit::{PostgresServer, fixtures, wait_until};
+use testkit::{fixtures, wait_until};
 
+use super::config::{self, said};
 use super::{Fleet, rooms};
-use crate::rig::{LONG, Load, event_id, handler, published};
+use crate::rig::{LONG, Load, handler};
 
 const ROOMS: usize = 40;
 
@@ -44,18 +47,26 @@ impl Deploying {
     }
 
     /// Deploys; so many runners must have taken it.
-    async fn deploy(&self, digest: &str, runners: usize) -> Result<()> {
+    async fn deploy(&self, handler: &str, digest: &str, runners: usize) -> Result<()> {
         let plugin = format!("meter@sha256:{digest}");
-        let ended = self.ask(&["deploy", "meter", "--plugin", &plugin]).await?;
+        let ended = self.ask(&["deploy", handler, "--plugin", &plugin]).await?;
         let states: Vec<&Value> =
             ended["runners"].as_array().context("no runners")?.iter().map(|it| &it["state"]).collect();
         ensure!(ended["outcome"] == "serving" && states == vec!["serving"; runners], "{ended}");
         Ok(())
     }
 
-    /// What the runners that are alive say of the handler.
+    /// Pushes a configuration, which both runners must take.
+    async fn configure(&self, handlers: &[Value]) -> Result<()> {
+        let pushed = config::push(&self.fleet, handlers, &[]).await?;
+        ensure!(pushed.status.success() && said(&pushed) == [true, true], "{pushed:?}");
+        Ok(())
+    }
+
+    /// What the runners that are alive say of the handler that is deployed to.
     async fn standing(&self) -> Result<Vec<Value>> {
-        Ok(self.call(&["status"]).await?.1)
+        let lines = self.call(&["status"]).await?.1;
+        Ok(lines.into_iter().filter(|line| line["handler"] == "meter").collect())
     }
 
     async fn wait_standing(&self, what: &str, holds: impl Fn(&[Value]) -> bool) -> Result<()> {
@@ -63,34 +74,71 @@ impl Deploying {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deploys_under_load_lose_nothing_break_no_order_and_give_no_event_to_two_versions() -> Result<()> {
-    let number =
-        |name: &str, default: usize| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(default);
-    let (rate, events) = (number("ROOMWIRE_DEPLOY_RATE", 150), number("ROOMWIRE_DEPLOY_EVENTS", 1_800));
-    // Of one room in ten the first attempts fail, so that some events do meet two versions.
+/// The handler that is deployed to. Of one room in ten the first attempts fail, so that some events do meet two versions.
+fn meter(concurrency: usize) -> Result<Value> {
     let mut config = json!({ "publish_to": "out.meter", "subject": "out.meter", "default": "sleep:2" });
     for room in (0..ROOMS).step_by(10) {
         config[format!("room:room-{room}")] = json!("retry-until:2");
     }
-    let more = json!({ "plugin": "meter", "retry": { "initial": "200ms", "max": "200ms" } });
-    let fleet = Fleet::start(&[handler("meter", "behave", config, more)?]).await?;
-    let (mut first, second) = (fleet.runner().await?, fleet.runner().await?);
+    let retry = json!({ "initial": "200ms", "max": "200ms" });
+    handler("meter", "behave", config, json!({ "plugin": "meter", "retry": retry, "concurrency": concurrency }))
+}
+
+/// A handler with the same plugin, whose name changes.
+fn audit(name: &str, more: Value) -> Result<Value> {
+    let mut section = handler(name, "behave", json!({ "publish_to": "out.audit" }), json!({ "plugin": "meter" }))?;
+    if let (Value::Object(section), Value::Object(more)) = (&mut section, more) {
+        section.extend(more);
+    }
+    Ok(section)
+}
+
+/// A handler with a file, which goes and comes back.
+fn guest() -> Result<Value> {
+    handler("guest", "behave", json!({ "publish_to": "out.guest" }), json!({}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deploys_and_configurations_under_load_lose_nothing_break_no_order_and_give_no_event_to_two_versions()
+-> Result<()> {
+    let number =
+        |name: &str, default: usize| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(default);
+    let (rate, events) = (number("ROOMWIRE_DEPLOY_RATE", 150), number("ROOMWIRE_DEPLOY_EVENTS", 1_800));
+    let fleet = Fleet::start(&[]).await?;
     let rooms = rooms(ROOMS, events / ROOMS)?;
+    let events = ROOMS * (events / ROOMS);
     let site = Deploying { fleet };
     let (behave, publisher) = (site.push("behave").await?, site.push("publisher").await?);
     let bad = site.push("check_fails").await?;
+    let alone = config::push(&site.fleet, &[meter(32)?, audit("audit", json!({}))?, guest()?], &[]).await?;
+    ensure!(alone.status.success(), "{alone:?}");
+    let (mut first, second) = (config::runner(&site.fleet).await?, config::runner(&site.fleet).await?);
     site.wait_standing("two runners that wait", |lines| lines.len() == 2).await?;
-    site.deploy(&behave, 2).await?;
+    site.deploy("meter", &behave, 2).await?;
+    site.deploy("audit", &behave, 2).await?;
 
     let load = site.fleet.load(&rooms);
     let pace = pace(&load, rate, events);
-    let deploys = async {
+    let changes = async {
+        let mut told = Vec::new();
+        let mut tell = |what: &str| told.push(format!("{what} {}", load.accepted().len()));
         load.wait_accepted(events / 10).await?;
-        site.deploy(&publisher, 2).await?;
-        load.wait_accepted(events / 4).await?;
+        site.deploy("meter", &publisher, 2).await?;
+        tell("swapped");
+        site.configure(&[meter(16)?, audit("audit", json!({}))?, guest()?]).await?;
+        tell("changed");
+        load.wait_accepted(events / 5).await?;
         let back = site.ask(&["rollback", "meter"]).await?;
         ensure!(back["plugin"] == format!("meter@sha256:{behave}") && back["outcome"] == "serving", "{back}");
+        tell("taken back");
+        let renamed = || audit("ledger", json!({ "renamed_from": "audit" }));
+        site.configure(&[meter(16)?, renamed()?, guest()?]).await?;
+        tell("renamed");
+        site.configure(&[meter(16)?, renamed()?]).await?;
+        tell("removed");
+        load.wait_accepted(events / 3).await?;
+        site.configure(&[meter(32)?, renamed()?, guest()?]).await?;
+        tell("added again");
 
         // A runner dies after it was told of a deploy, and another start of it takes what is wanted then.
         load.wait_accepted(events / 2).await?;
@@ -98,12 +146,13 @@ async fn deploys_under_load_lose_nothing_break_no_order_and_give_no_event_to_two
         site.ask(&["deploy", "meter", "--plugin", &plugin, "--no-wait"]).await?;
         first.process.kill9()?;
         first.process.wait_exit(LONG).await?;
-        first = site.fleet.runner().await?;
+        first = config::runner(&site.fleet).await?;
         site.wait_standing("both to serve the new one, and the dead one to be forgotten", |lines| {
             let taken = |line: &Value| line["state"] == "serving" && line["serving"] == *publisher;
             lines.len() == 2 && lines.iter().all(taken)
         })
         .await?;
+        tell("killed, started and swapped");
 
         // One that is refused changes nothing, also for a runner that starts when it is wanted.
         let plugin = format!("meter@sha256:{bad}");
@@ -112,26 +161,32 @@ async fn deploys_under_load_lose_nothing_break_no_order_and_give_no_event_to_two
         ensure!(stderr.matches("this plugin never passes its check").count() == 2, "{stderr}");
         first.process.kill9()?;
         first.process.wait_exit(LONG).await?;
-        first = site.fleet.runner().await?;
-        anyhow::Ok(())
+        first = config::runner(&site.fleet).await?;
+        tell("refused, killed and started");
+        anyhow::Ok(told.join(", "))
     };
-    let (paced, deployed) = tokio::join!(pace, deploys);
-    paced?;
-    deployed?;
+    let (paced, changed) = tokio::join!(pace, changes);
+    let (seconds, told) = (paced?, changed?);
     load.finish().await?;
-    site.fleet.all_is_well(&rooms).await?;
+    for name in ["meter", "audit", "guest"] {
+        config::wait_handled(&site.fleet, name, &rooms).await?;
+    }
+    site.fleet.wait_books(events as u64, &["meter", "ledger", "guest"]).await?;
     site.wait_standing("the version before the bad one to serve", |lines| {
         lines.iter().any(|line| line["state"] == "refused" && line["serving"] == *publisher)
     })
     .await?;
-    judge(&site.fleet, events, &[("behave", &behave), ("publisher", &publisher)]).await?;
+    let versions = [("behave", behave.as_str()), ("publisher", publisher.as_str())];
+    let verdict = judge::judge(&site.fleet, events, &["meter", "ledger", "guest"], &versions).await?;
+    println!("{events} events in {seconds:.1} s; accepted when in force: {told}; {verdict}");
     drop((first, second));
     Ok(())
 }
 
-/// Lets events out at a steady rate.
-async fn pace(load: &Load, rate: usize, events: usize) -> Result<()> {
+/// Lets events out at a steady rate; how many seconds that took.
+async fn pace(load: &Load, rate: usize, events: usize) -> Result<f64> {
     const BEATS: usize = 50;
+    let began = Instant::now();
     let mut beat = tokio::time::interval(Duration::from_secs(1) / 50);
     let mut out = 0;
     for turn in 1.. {
@@ -143,57 +198,5 @@ async fn pace(load: &Load, rate: usize, events: usize) -> Result<()> {
             break;
         }
     }
-    Ok(())
-}
-
-/// Holds the records against each other: what handled an event is what its record says, and where two versions did, the
-/// first attempt failed.
-async fn judge(fleet: &Fleet, events: usize, versions: &[(&str, &str)]) -> Result<()> {
-    let postgres = PostgresServer::shared().await?;
-    let database = fleet.database.split('?').next().unwrap_or_default();
-    let mut handled: BTreeMap<String, String> = BTreeMap::new();
-    let ledger = "select l.event_id, p.digest from ledger as l join plugins as p on p.id = l.plugin_id";
-    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
-    postgres
-        .each_row(database, ledger, |row| {
-            handled.insert(text(&row, "event_id"), text(&row, "digest"));
-        })
-        .await?;
-    ensure!(handled.len() == events, "{} of {events} in the ledger", handled.len());
-    let mut failed: BTreeMap<String, (BTreeSet<u64>, BTreeSet<String>)> = BTreeMap::new();
-    let attempts =
-        "select a.event_id, a.attempt, p.digest from attempts as a left join plugins as p on p.id = a.plugin_id";
-    postgres
-        .each_row(database, attempts, |row| {
-            let (numbers, digests) = failed.entry(text(&row, "event_id")).or_default();
-            numbers.insert(row["attempt"].as_u64().unwrap_or_default());
-            digests.insert(text(&row, "digest"));
-        })
-        .await?;
-    ensure!(!failed.is_empty(), "no attempt failed, so nothing was tested");
-    for message in published(&fleet.nats.url(), events).await? {
-        let id = event_id(&message);
-        let plugin = message.header("plugin");
-        let digest =
-            versions.iter().find(|(name, _)| *name == plugin).map(|(_, digest)| *digest).context("no version")?;
-        ensure!(
-            handled.get(&id).is_some_and(|it| it == digest),
-            "{id}: {plugin} handled it, the ledger says {handled:?}"
-        );
-    }
-    let mut twice = 0;
-    for (id, (numbers, mut digests)) in failed {
-        digests.extend(handled.get(&id).cloned());
-        if digests.len() > 1 {
-            twice += 1;
-            ensure!(numbers.first() == Some(&1), "{id} met {digests:?}, and its failed attempts are {numbers:?}");
-        }
-    }
-    let mut by_version: BTreeMap<&str, usize> = BTreeMap::new();
-    for digest in handled.values() {
-        *by_version.entry(digest).or_default() += 1;
-    }
-    ensure!(by_version.len() == versions.len(), "not every version handled events: {by_version:?}");
-    println!("{events} events, by version {by_version:?}; {twice} met two versions after a failed attempt");
-    Ok(())
+    Ok(began.elapsed().as_secs_f64())
 }

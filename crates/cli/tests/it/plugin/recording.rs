@@ -89,6 +89,32 @@ fn what_was_recorded_is_replayed_without_a_network_and_a_call_that_differs_fails
 }
 
 #[test]
+fn one_call_by_hand_is_recorded_and_replayed_too() {
+    let (url, asked) = upstream();
+    let place = place(&url);
+    let run = |path: &str, more: &[&str]| {
+        let plan = json!({ "url": format!("{url}{path}"), "headers": [["authorization", "Bearer psst-psst"]] });
+        let set = format!("default=request:{plan}");
+        place.call(&[&["plugin", "run", "--handler", "caller", "--set", &set], more].concat())
+    };
+    let recorded = run("/rooms", &["--record", "made.calls.json"]);
+    assert_eq!((recorded.code, asked.load(Ordering::SeqCst)), (0, 1), "{}{}", recorded.stdout, recorded.stderr);
+    let text = std::fs::read_to_string(place.path().join("made.calls.json")).unwrap();
+    assert!(!text.contains("psst") && text.contains("Bearer [secret TOKEN]"), "{text}");
+    let replayed = run("/rooms", &["--replay", "made.calls.json"]);
+    assert!(replayed.code == 0 && replayed.stdout.contains("done"), "{}{}", replayed.stdout, replayed.stderr);
+    let differs = run("/others", &["--replay", "made.calls.json"]);
+    assert_eq!(differs.code, 1, "{}", differs.stdout);
+    for words in ["not recorded, or recorded otherwise: ", "recorded and not made: "] {
+        assert!(differs.stderr.contains(words), "{words}: {}", differs.stderr);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "nothing went out");
+    let absent = run("/rooms", &["--replay", "absent.json"]);
+    assert!(absent.code == 1 && absent.stderr.contains("cannot read absent.json"), "{}", absent.stderr);
+    assert_eq!(run("/rooms", &["--replay", "a", "--record", "b"]).code, 64);
+}
+
+#[test]
 fn a_call_that_failed_fails_again_and_a_test_that_calls_nothing_has_no_recording() {
     let nobody = {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use event::PluginName;
+use serde::{Deserialize, Serialize};
 
 use crate::config::node::Node;
 use crate::config::problem::Refused;
@@ -16,8 +17,9 @@ pub const SHORTEST_DIGEST: usize = 8;
 /// Digits of a whole digest.
 const WHOLE_DIGEST: usize = 64;
 
-/// Where a handler's plugin comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a handler's plugin comes from. As text it is what the configuration says: a path, a name, or a name with a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum PluginSource {
     /// A file, which is taken again when it changes.
     File(PathBuf),
@@ -34,6 +36,63 @@ impl fmt::Display for PluginSource {
             Self::Deployed(name) => write!(out, "{name}"),
             Self::Pinned(name, digest) => write!(out, "{name}@sha256:{digest}"),
         }
+    }
+}
+
+impl PluginSource {
+    /// The name of the plugin in the registry; none for a file.
+    #[must_use]
+    pub fn name(&self) -> Option<&PluginName> {
+        match self {
+            Self::File(_) => None,
+            Self::Deployed(name) | Self::Pinned(name, _) => Some(name),
+        }
+    }
+}
+
+/// The text names no plugin. The words say what to write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// It is neither a path nor a name.
+    #[error("write the name of a plugin of the registry, such as `greeter`, or a file, such as `./greeter.wasm`")]
+    Name,
+    /// What follows the name is no digest.
+    #[error("pin it with `{0}@sha256:` and at least {SHORTEST_DIGEST} digits of what `roomwire plugin list` shows")]
+    Digest(PluginName),
+}
+
+impl FromStr for PluginSource {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        let is_wasm = Path::new(text).extension().is_some_and(|extension| extension == "wasm");
+        if text.contains('/') || is_wasm {
+            return Ok(Self::File(text.into()));
+        }
+        let (name, digest) = match text.split_once('@') {
+            None => (text, None),
+            Some((name, digest)) => (name, Some(digest)),
+        };
+        let name = PluginName::try_from(name).map_err(|_| SourceError::Name)?;
+        let Some(digest) = digest else { return Ok(Self::Deployed(name)) };
+        match digest.parse() {
+            Ok(digest) => Ok(Self::Pinned(name, digest)),
+            Err(_) => Err(SourceError::Digest(name)),
+        }
+    }
+}
+
+impl TryFrom<String> for PluginSource {
+    type Error = SourceError;
+
+    fn try_from(text: String) -> Result<Self, SourceError> {
+        text.parse()
+    }
+}
+
+impl From<PluginSource> for String {
+    fn from(source: PluginSource) -> Self {
+        source.to_string()
     }
 }
 
@@ -82,27 +141,11 @@ impl FromStr for DigestPrefix {
 
 pub(super) fn decode(node: &Node, file: &Path) -> Result<PluginSource, Refused> {
     let text = value::filled(node)?;
-    let is_file = text.contains('/') || Path::new(&text).extension().is_some_and(|extension| extension == "wasm");
-    if is_file {
-        return value::path(node, file).map(PluginSource::File);
-    }
-    let (name, digest) = match text.split_once('@') {
-        None => (text.as_str(), None),
-        Some((name, digest)) => (name, Some(digest)),
-    };
-    let name = PluginName::try_from(name).map_err(|_| {
-        let hint = "write the name of a plugin of the registry, such as `greeter`, or a file, such as `./greeter.wasm`";
-        Refused::new(format!("is `{text}`"), hint)
-    })?;
-    let Some(digest) = digest else { return Ok(PluginSource::Deployed(name)) };
-    match digest.parse() {
-        Ok(digest) => Ok(PluginSource::Pinned(name, digest)),
-        Err(_) => Err(Refused::new(
-            format!("is `{text}`"),
-            format!(
-                "pin it with `{name}@sha256:` and at least {SHORTEST_DIGEST} digits of what `roomwire plugin list` shows"
-            ),
-        )),
+    match text.parse() {
+        // Where a relative one begins, the place of the configuration says.
+        Ok(PluginSource::File(_)) => value::path(node, file).map(PluginSource::File),
+        Ok(source) => Ok(source),
+        Err(error) => Err(Refused::new(format!("is `{text}`"), error.to_string())),
     }
 }
 
@@ -134,6 +177,16 @@ mod tests {
         let PluginSource::Pinned(_, digest) = source("greeter@sha256:01234567").unwrap() else { panic!() };
         assert!(digest.whole().is_none() && digest.matches(&whole) && !digest.matches("0123456800"));
         assert_eq!(source("greeter@01234567").unwrap().to_string(), "greeter@sha256:01234567");
+    }
+
+    #[test]
+    fn a_source_is_written_as_it_is_read() {
+        for text in ["/opt/plugin", "conf/./a.wasm", "a.wasm", "greeter", "greeter@sha256:01234567"] {
+            let json = format!("\"{text}\"");
+            let source: PluginSource = serde_json::from_str(&json).unwrap();
+            assert_eq!(serde_json::to_string(&source).unwrap(), json);
+        }
+        assert!(serde_json::from_str::<PluginSource>("\"Greeter\"").is_err());
     }
 
     #[test]

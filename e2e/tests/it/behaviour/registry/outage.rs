@@ -50,6 +50,8 @@ async fn while_the_registry_is_out_of_reach_what_serves_goes_on_also_over_a_rest
     site.post("track_published", "blue", "EV_2").await?;
     site.wait_out(OUT, 2).await?;
     ensure!(site.log().contains("taking what was deployed last"), "{}", site.log());
+    let (status, said) = site.readyz().await?;
+    ensure!(status == 200 && said.contains("handler greet: what was deployed last is not known"), "{status}: {said}");
     site.reload_server(&users(false))?;
     site.wait("the second version to serve", || async {
         Ok(site.ask(&["status"]).await?.iter().any(|line| {
@@ -57,6 +59,7 @@ async fn while_the_registry_is_out_of_reach_what_serves_goes_on_also_over_a_rest
         }))
     })
     .await?;
+    site.wait("nothing to be wrong any more", || async { Ok(site.readyz().await?.1 == "ready\n") }).await?;
     site.post("track_published", "blue", "EV_3").await?;
     site.wait_out(OUT, 3).await?;
     let ended = site.end().await?;

@@ -45,6 +45,43 @@ async fn whatever_cannot_run_is_refused_with_its_reason_and_the_old_version_serv
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn readyz_and_a_metric_name_a_version_that_was_refused_until_one_serves_that_is_wanted() -> Result<()> {
+    let site = Site::start(WINDOW, &[greet(json!({}))?]).await?;
+    let held_back = async || {
+        let found = site.metric("roomwire_runner_plugin_held_back").await?;
+        anyhow::Ok(found.into_iter().map(|(labels, value)| format!("{labels} {value}")).collect::<Vec<_>>())
+    };
+    wait_standing(&site, "greet", "waiting").await?;
+    let nothing = "ready\nhandler greet: nothing of plugin `greet` is deployed yet; nothing serves, its events wait\n";
+    assert_eq!(site.readyz().await?, (200, nothing.to_owned()));
+    let good = push(&site, "publisher").await?;
+    deploy(&site, &good).await?;
+    site.wait("nothing to be wrong", || async { Ok(site.readyz().await? == (200, "ready\n".to_owned())) }).await?;
+    assert_eq!(held_back().await?, ["{handler=\"greet\"} 0"]);
+
+    let bad = push(&site, "check_fails").await?;
+    let short = |plugin: &str| plugin.get("greet@".len()..).and_then(|it| it.get(..19)).unwrap_or_default().to_owned();
+    site.refusal(&["deploy", "greet", "--plugin", &bad]).await?;
+    let (status, said) = site.readyz().await?;
+    let (begins, ends) = (
+        format!("ready\nhandler greet: the newest version, {}, is refused: ", short(&bad)),
+        format!("; {} serves\n", short(&good)),
+    );
+    ensure!(status == 200 && said.starts_with(&begins) && said.ends_with(&ends), "{status}: {said}");
+    ensure!(said.contains("this plugin never passes its check") && said.lines().count() == 2, "{said}");
+    assert_eq!(held_back().await?, ["{handler=\"greet\"} 1"]);
+    let line = standing(&site, "greet").await?;
+    ensure!(line["state"] == "refused" && good.ends_with(line["serving"].as_str().unwrap_or("?")), "{line}");
+    ensure!(line["error"].as_str().is_some_and(|it| it.contains("this plugin never passes its check")), "{line}");
+
+    site.ask_one(&["rollback", "greet"]).await?;
+    site.wait("nothing to be wrong any more", || async { Ok(site.readyz().await?.1 == "ready\n") }).await?;
+    assert_eq!(held_back().await?, ["{handler=\"greet\"} 0"]);
+    site.end().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_that_loops_or_traps_is_a_refusal_like_any_other() -> Result<()> {
     for (check, reason) in [("loop", "`check` ended as timeout"), ("trap", "`check` ended as trap")] {
         let site = Site::start(WINDOW, &[greet(json!({ "timeout": "500ms", "config": { "check": check } }))?]).await?;
