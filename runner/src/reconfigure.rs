@@ -250,8 +250,8 @@ impl Reconfigure {
     }
 
     fn tell_refused(&self, why: &str) {
-        self.shared.metrics.configured(false, None);
         self.crew.note_configuration(Some(format!("the one as it is now is refused, the one before it holds: {why}")));
+        self.shared.metrics.configured(false, None);
         tracing::error!("configuration refused, the old one stays: {why}");
     }
 }

@@ -206,6 +206,9 @@ async fn a_bad_configuration_is_refused_with_its_place_and_the_old_one_stays_unt
         wait_reloads(&site, "refused", refused).await?;
         ensure!(site.log().contains(why), "{why} is not said: {}", site.log());
         assert_eq!(site.metric("roomwire_runner_config_refused").await?, [(String::new(), 1.0)], "{why}");
+        let (status, said) = site.readyz().await?;
+        ensure!(status == 200 && said.contains("configuration: the one as it is now is refused"), "{status}: {said}");
+        ensure!(said.contains(why), "{why} is not said: {said}");
         site.post("track_published", "blue", &format!("EV_{number}")).await?;
         site.wait_out("out.steady", number + 1).await?;
     }
@@ -214,6 +217,7 @@ async fn a_bad_configuration_is_refused_with_its_place_and_the_old_one_stays_unt
         Ok(site.metric("roomwire_runner_config_refused").await? == [(String::new(), 0.0)])
     })
     .await?;
+    assert_eq!(site.readyz().await?, (200, "ready\n".to_owned()));
     let claims = site.claims();
     assert!(claims.iter().all(|(_, epoch)| *epoch == 1), "nobody was stopped: {claims:?}");
     let ended = site.end().await?;
