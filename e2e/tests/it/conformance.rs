@@ -70,6 +70,7 @@ async fn guests_in_compiled_languages_have_each_capability_of_the_host() -> Resu
     roll_call::answer(&[
         Guest::component("rust", "src/lib.rs", "src/lib.rs:"),
         Guest::component("go", "roll_call.go", "roll_call.go:"),
+        Guest::component("c", "roll_call.c", "roll_call.c:"),
     ])
     .await
 }
