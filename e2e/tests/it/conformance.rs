@@ -85,6 +85,17 @@ async fn guests_in_scripting_languages_have_each_capability_of_the_host() -> Res
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_have_each_capability_that_needs_no_answer_while_they_run() -> Result<()> {
+    roll_call::answer(&[
+        Guest::command("command-rust", "src/main.rs"),
+        Guest::command("command-go", "roll_call.go"),
+        Guest::command("command-c", "roll_call.c"),
+        Guest::command("command-javascript", "roll-call.js"),
+    ])
+    .await
+}
+
 async fn conforms(language: Language) -> Result<()> {
     let scenario = Scenario::read()?;
     let greeter = Greeter::start(language, &scenario).await?;

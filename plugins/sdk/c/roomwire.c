@@ -71,7 +71,7 @@ static rw_outcome keys_failed(const char *name, wasi_keyvalue_store_error_t erro
     switch (error.tag) {
     case WASI_KEYVALUE_STORE_ERROR_NO_SUCH_STORE: return rw_permanent("there is no bucket `%s`", name);
     case WASI_KEYVALUE_STORE_ERROR_ACCESS_DENIED:
-        return rw_permanent("bucket `%s` is not granted; add it to `allow.keyvalue`", name);
+        return rw_permanent("bucket `%s` is not granted; add it to the handler's `allow.keyvalue`", name);
     default: return rw_permanent("%.*s", RW_ARG(rw_from(error.val.other)));
     }
 }

@@ -207,7 +207,7 @@ class Keys(unittest.TestCase):
         self.assertEqual((list(bucket), "a" in bucket), (["n"], False))
 
     def test_what_the_host_refuses_is_permanent(self):
-        with self.assertRaisesRegex(roomwire.Permanent, "bucket `other` is not granted; add it to `allow.keyvalue`"):
+        with self.assertRaisesRegex(roomwire.Permanent, "bucket `other` is not granted; add it to the handler's `allow.keyvalue`"):
             roomwire.Bucket("other")
         bucket = roomwire.Bucket("usage")
         bucket.set("n", "many")
