@@ -9,10 +9,9 @@
 #include "quickjs.h"
 
 static const char SCRIPT[] = {
-#embed "greeter.js"
+#embed SCRIPT_NAME
     , 0};
 
-#define SCRIPT_NAME "greeter.js"
 #define STACK (384 * 1024)
 
 extern char **environ;

@@ -4,6 +4,7 @@ mod command;
 mod judge;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::future::poll_fn;
 use std::pin::pin;

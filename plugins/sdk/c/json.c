@@ -209,3 +209,37 @@ rw_text rw_json_text(rw_text json, const char *path) {
     if (!rw_json_find(json, path, &found)) return (rw_text){"", 0};
     return *found.data == '"' ? unescape(found) : found;
 }
+
+bool rw_json_item(rw_text array, size_t index, rw_text *found) {
+    scan s = {array.data, array.data + array.len};
+    if (!take(&s, '[') || take(&s, ']')) return false;
+    do {
+        blank(&s);
+        const char *from = s.at;
+        if (!value(&s, DEPTH)) return false;
+        if (index-- == 0) return *found = (rw_text){from, (size_t)(s.at - from)}, true;
+    } while (take(&s, ','));
+    return false;
+}
+
+rw_text rw_json_quote(rw_text text) {
+    char *made = malloc(6 * text.len + 2), *to = made;
+    if (!made) abort();
+    *to++ = '"';
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        if (byte == '"' || byte == '\\') {
+            *to++ = '\\';
+            *to++ = (char)byte;
+        } else if (byte < 0x20) {
+            memcpy(to, "\\u00", 4);
+            to[4] = (char)('0' + (byte >> 4));
+            to[5] = "0123456789abcdef"[byte & 15];
+            to += 6;
+        } else {
+            *to++ = (char)byte;
+        }
+    }
+    *to++ = '"';
+    return (rw_text){made, (size_t)(to - made)};
+}

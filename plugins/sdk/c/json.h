@@ -21,4 +21,10 @@ bool rw_json_find(rw_text json, const char *path, rw_text *found);
 // integer is the same as text and as a number.
 rw_text rw_json_text(rw_text json, const char *path);
 
+// The JSON of an item of an array, counted from 0; false where there is none. Unlike rw_json_find it tells a null as such.
+bool rw_json_item(rw_text array, size_t index, rw_text *found);
+
+// A text as JSON, with its quotes. What is no UTF-8 stays as it is.
+rw_text rw_json_quote(rw_text text);
+
 #endif

@@ -1,19 +1,11 @@
-// From the bindings to plain C and back.
+// What the host calls, and the event, config, logs, messages and keys.
 
-#include "roomwire.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "wit/plugin.h"
+#include "bindings.h"
 
-static rw_text from(plugin_string_t text) { return (rw_text){(const char *)text.ptr, text.len}; }
-
-static rw_text from_option(plugin_option_string_t text) { return text.is_some ? from(text.val) : (rw_text){"", 0}; }
-
-static plugin_string_t lent(rw_text text) { return (plugin_string_t){(uint8_t *)text.data, text.len}; }
+static rw_text from_option(plugin_option_string_t text) { return text.is_some ? rw_from(text.val) : (rw_text){"", 0}; }
 
 // What is returned is freed by the bindings.
 static plugin_string_t given(rw_text text) {
@@ -23,87 +15,55 @@ static plugin_string_t given(rw_text text) {
     return (plugin_string_t){copy, text.len};
 }
 
-static rw_text formatted(const char *format, va_list list) {
-    va_list again;
-    va_copy(again, list);
-    int len = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    char *text = len < 0 ? NULL : malloc((size_t)len + 1);
-    if (!text) abort();
-    vsnprintf(text, (size_t)len + 1, format, list);
-    return (rw_text){text, (size_t)len};
-}
-
-#define FORMATTED(text)             \
-    va_list list;                   \
-    va_start(list, format);         \
-    rw_text text = formatted(format, list); \
-    va_end(list)
-
-rw_text rw_format(const char *format, ...) {
-    FORMATTED(text);
-    return text;
-}
-
-rw_outcome rw_skipped(const char *format, ...) {
-    FORMATTED(why);
-    return (rw_outcome){RW_SKIPPED, why, 0};
-}
-
-rw_outcome rw_retry(uint32_t after_ms, const char *format, ...) {
-    FORMATTED(why);
-    return (rw_outcome){RW_RETRY, why, after_ms};
-}
-
-rw_outcome rw_permanent(const char *format, ...) {
-    FORMATTED(why);
-    return (rw_outcome){RW_PERMANENT, why, 0};
-}
-
-void rw_crash_at(const char *file, int line, const char *format, ...) {
-    FORMATTED(text);
-    fprintf(stderr, "%s:%d: %.*s\n", file, line, RW_ARG(text));
-    abort();
-}
-
 rw_text rw_attribute(const rw_event *event, const char *name) {
     const plugin_list_tuple2_string_string_t *attributes = event->attributes;
     for (size_t i = 0; i < attributes->len; i++) {
-        if (rw_is(from(attributes->ptr[i].f0), name)) return from(attributes->ptr[i].f1);
+        if (rw_is(rw_from(attributes->ptr[i].f0), name)) return rw_from(attributes->ptr[i].f1);
     }
     return (rw_text){"", 0};
 }
 
 bool rw_config(rw_text key, rw_text *value) {
-    plugin_string_t name = lent(key);
+    plugin_string_t name = rw_lent(key);
     plugin_option_string_t found;
     wasi_config_store_error_t error;
     if (!wasi_config_store_get(&name, &found, &error) || !found.is_some) return false;
-    *value = from(found.val);
+    *value = rw_from(found.val);
     return true;
 }
 
-void rw_log(rw_level level, const char *context, const char *format, ...) {
-    FORMATTED(text);
-    plugin_string_t name = lent((rw_text){context, strlen(context)}), line = lent(text);
+rw_outcome rw_require(const char *key, rw_text *value) {
+    return rw_config(rw_of(key), value) ? rw_done() : rw_permanent("set `config.%s`", key);
+}
+
+void rw_log_text(rw_level level, const char *context, rw_text text) {
+    plugin_string_t name = rw_lent(rw_of(context)), line = rw_lent(text);
     wasi_logging_logging_log((wasi_logging_logging_level_t)level, &name, &line);
 }
 
-rw_outcome rw_publish(rw_text subject, rw_text data, const rw_header *headers, size_t count) {
+plugin_list_tuple2_string_string_t rw_pairs(const rw_header *headers, size_t count) {
     plugin_tuple2_string_string_t *pairs = calloc(count ? count : 1, sizeof *pairs);
     if (!pairs) abort();
     for (size_t i = 0; i < count; i++) {
-        pairs[i] = (plugin_tuple2_string_string_t){lent(headers[i].name), lent(headers[i].value)};
+        pairs[i] = (plugin_tuple2_string_string_t){rw_lent(headers[i].name), rw_lent(headers[i].value)};
     }
+    return (plugin_list_tuple2_string_string_t){pairs, count};
+}
+
+rw_outcome rw_publish(rw_text subject, rw_text data, const rw_header *headers, size_t count) {
     roomwire_plugin_effects_message_t message = {
-        .subject = lent(subject), .data = {(uint8_t *)data.data, data.len}, .headers = {pairs, count}};
+        .subject = rw_lent(subject), .data = rw_bytes(data), .headers = rw_pairs(headers, count)};
     roomwire_plugin_effects_error_t error;
-    if (roomwire_plugin_effects_publish(&message, &error)) return rw_done();
+    return roomwire_plugin_effects_publish(&message, &error) ? rw_done() : rw_not_taken(error);
+}
+
+rw_outcome rw_not_taken(roomwire_plugin_effects_error_t error) {
     switch (error.tag) {
-    case ROOMWIRE_PLUGIN_EFFECTS_ERROR_DENIED: return rw_permanent("%.*s", RW_ARG(from(error.val.denied)));
-    case ROOMWIRE_PLUGIN_EFFECTS_ERROR_TOO_LARGE: return rw_permanent("the message is larger than the host takes");
+    case ROOMWIRE_PLUGIN_EFFECTS_ERROR_DENIED: return rw_permanent("%.*s", RW_ARG(rw_from(error.val.denied)));
+    case ROOMWIRE_PLUGIN_EFFECTS_ERROR_TOO_LARGE:
+        return rw_permanent("the message or request is larger than the host takes");
     case ROOMWIRE_PLUGIN_EFFECTS_ERROR_QUOTA_EXCEEDED: return rw_permanent("too many effects in one call");
-    default: return rw_retry(0, "%.*s", RW_ARG(from(error.val.other)));
+    default: return rw_retry(0, "%.*s", RW_ARG(rw_from(error.val.other)));
     }
 }
 
@@ -111,8 +71,8 @@ static rw_outcome keys_failed(const char *name, wasi_keyvalue_store_error_t erro
     switch (error.tag) {
     case WASI_KEYVALUE_STORE_ERROR_NO_SUCH_STORE: return rw_permanent("there is no bucket `%s`", name);
     case WASI_KEYVALUE_STORE_ERROR_ACCESS_DENIED:
-        return rw_permanent("bucket `%s` is not granted; add it to `allow.keyvalue`", name);
-    default: return rw_permanent("%.*s", RW_ARG(from(error.val.other)));
+        return rw_permanent("bucket `%s` is not granted; add it to the handler's `allow.keyvalue`", name);
+    default: return rw_permanent("%.*s", RW_ARG(rw_from(error.val.other)));
     }
 }
 
@@ -121,7 +81,7 @@ static wasi_keyvalue_store_borrow_bucket_t borrowed(rw_bucket bucket) {
 }
 
 rw_outcome rw_open(const char *name, rw_bucket *bucket) {
-    plugin_string_t text = lent((rw_text){name, strlen(name)});
+    plugin_string_t text = rw_lent(rw_of(name));
     wasi_keyvalue_store_own_bucket_t opened;
     wasi_keyvalue_store_error_t error;
     if (!wasi_keyvalue_store_open(&text, &opened, &error)) return keys_failed(name, error);
@@ -130,7 +90,7 @@ rw_outcome rw_open(const char *name, rw_bucket *bucket) {
 }
 
 rw_outcome rw_get(rw_bucket bucket, rw_text key, rw_text *value, bool *found) {
-    plugin_string_t name = lent(key);
+    plugin_string_t name = rw_lent(key);
     plugin_option_list_u8_t answer;
     wasi_keyvalue_store_error_t error;
     if (!wasi_keyvalue_store_method_bucket_get(borrowed(bucket), &name, &answer, &error)) {
@@ -142,29 +102,29 @@ rw_outcome rw_get(rw_bucket bucket, rw_text key, rw_text *value, bool *found) {
 }
 
 rw_outcome rw_set(rw_bucket bucket, rw_text key, rw_text value) {
-    plugin_string_t name = lent(key);
-    plugin_list_u8_t bytes = {(uint8_t *)value.data, value.len};
+    plugin_string_t name = rw_lent(key);
+    plugin_list_u8_t bytes = rw_bytes(value);
     wasi_keyvalue_store_error_t error;
     bool done = wasi_keyvalue_store_method_bucket_set(borrowed(bucket), &name, &bytes, &error);
     return done ? rw_done() : keys_failed(bucket.name, error);
 }
 
 rw_outcome rw_delete(rw_bucket bucket, rw_text key) {
-    plugin_string_t name = lent(key);
+    plugin_string_t name = rw_lent(key);
     wasi_keyvalue_store_error_t error;
     bool done = wasi_keyvalue_store_method_bucket_delete(borrowed(bucket), &name, &error);
     return done ? rw_done() : keys_failed(bucket.name, error);
 }
 
 rw_outcome rw_add(rw_bucket bucket, rw_text key, int64_t delta, int64_t *sum) {
-    plugin_string_t name = lent(key);
+    plugin_string_t name = rw_lent(key);
     wasi_keyvalue_atomics_error_t error;
     bool done = wasi_keyvalue_atomics_increment(borrowed(bucket), &name, delta, sum, &error);
     return done ? rw_done() : keys_failed(bucket.name, error);
 }
 
 rw_outcome rw_keys(rw_bucket bucket, rw_text *cursor, rw_text **keys, size_t *count) {
-    plugin_string_t after = lent(*cursor);
+    plugin_string_t after = rw_lent(*cursor);
     wasi_keyvalue_store_key_response_t page;
     wasi_keyvalue_store_error_t error;
     bool done =
@@ -173,7 +133,7 @@ rw_outcome rw_keys(rw_bucket bucket, rw_text *cursor, rw_text **keys, size_t *co
     *count = page.keys.len;
     *keys = calloc(page.keys.len ? page.keys.len : 1, sizeof **keys);
     if (!*keys) abort();
-    for (size_t i = 0; i < page.keys.len; i++) (*keys)[i] = from(page.keys.ptr[i]);
+    for (size_t i = 0; i < page.keys.len; i++) (*keys)[i] = rw_from(page.keys.ptr[i]);
     *cursor = from_option(page.cursor);
     return rw_done();
 }
@@ -182,8 +142,8 @@ bool exports_roomwire_plugin_handler_handle(exports_roomwire_plugin_handler_even
                                             exports_roomwire_plugin_handler_outcome_t *outcome,
                                             exports_roomwire_plugin_handler_failure_t *failure) {
     rw_event event = {
-        .id = from(raw->id), .kind = from(raw->kind), .project = from(raw->project), .room = from_option(raw->room),
-        .participant = from_option(raw->participant), .created_at = from(raw->created_at), .json = from(raw->json),
+        .id = rw_from(raw->id), .kind = rw_from(raw->kind), .project = rw_from(raw->project), .room = from_option(raw->room),
+        .participant = from_option(raw->participant), .created_at = rw_from(raw->created_at), .json = rw_from(raw->json),
         .attempt = raw->attempt, .deadline_ms = raw->deadline_ms, .attributes = &raw->attributes};
     rw_outcome ended = rw_handle(&event);
     switch (ended.end) {

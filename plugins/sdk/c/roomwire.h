@@ -1,4 +1,4 @@
-// Handlers for LiveKit events, in C. See README.md. Memory is never freed: an instance lives for one event.
+// Handlers for LiveKit events, in C. See README.md; calls.h has HTTP, LiveKit's API and secrets. Memory is never freed: an instance lives for one event.
 #ifndef ROOMWIRE_H
 #define ROOMWIRE_H
 
@@ -55,6 +55,9 @@ __attribute__((format(printf, 3, 4), noreturn)) void rw_crash_at(const char *fil
 // Text as by printf. It may hold zeros that come with "%.*s" only up to the first.
 __attribute__((format(printf, 1, 2))) rw_text rw_format(const char *format, ...);
 
+// The text of a literal or another C string.
+static inline rw_text rw_of(const char *text) { return (rw_text){text, __builtin_strlen(text)}; }
+
 static inline bool rw_is(rw_text text, const char *expected) {
     return text.len == __builtin_strlen(expected) && __builtin_memcmp(text.data, expected, text.len) == 0;
 }
@@ -65,10 +68,14 @@ rw_text rw_attribute(const rw_event *event, const char *name);
 // The value of a key of the handler's config in roomwire.yaml; false where it is not there.
 bool rw_config(rw_text key, rw_text *value);
 
+// The same of a key that must be there: a permanent failure that names it where it is not.
+rw_outcome rw_require(const char *key, rw_text *value);
+
 typedef enum { RW_TRACE, RW_DEBUG, RW_INFO, RW_WARN, RW_ERROR, RW_CRITICAL } rw_level;
 
-// A line for the runner's log and the record of the attempt.
-__attribute__((format(printf, 3, 4))) void rw_log(rw_level level, const char *context, const char *format, ...);
+// A line for the runner's log and the record of the attempt; rw_log makes the text as by printf.
+void rw_log_text(rw_level level, const char *context, rw_text text);
+#define rw_log(level, context, ...) rw_log_text(level, context, rw_format(__VA_ARGS__))
 
 typedef struct {
     rw_text name, value;

@@ -66,7 +66,7 @@ func (b *Bucket) failure(failed host.KeysFailed, why string) error {
 	case host.NoSuchBucket:
 		return Permanent(fmt.Sprintf("there is no bucket `%s`", b.name))
 	case host.BucketDenied:
-		return Permanent(fmt.Sprintf("bucket `%s` is not granted; add it to `allow.keyvalue`", b.name))
+		return Permanent(fmt.Sprintf("bucket `%s` is not granted; add it to the handler's `allow.keyvalue`", b.name))
 	default:
 		return Permanent(why)
 	}

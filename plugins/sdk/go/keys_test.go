@@ -40,7 +40,7 @@ func TestWhatTheHostRefusesIsPermanent(t *testing.T) {
 	host.Buckets = map[string]map[string][]byte{"usage": {}}
 	_, err := OpenBucket("other")
 	var never permanent
-	if !errors.As(err, &never) || err.Error() != "bucket `other` is not granted; add it to `allow.keyvalue`" {
+	if !errors.As(err, &never) || err.Error() != "bucket `other` is not granted; add it to the handler's `allow.keyvalue`" {
 		t.Fatal(err)
 	}
 	bucket, _ := OpenBucket("usage")

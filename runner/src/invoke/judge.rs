@@ -4,6 +4,7 @@ use lanes::{Crash, Outcome};
 use wasmtime::component::ResourceTableError;
 
 use super::Broken;
+use super::words::last_words;
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::host::{HANDLES, HOSTCALL_BYTES, Host, HostLimit};
 
@@ -104,9 +105,6 @@ fn out_of_memory(error: &wasmtime::Error) -> Judgement {
     Judgement::trap(Outcome::Crash(Crash::OutOfMemory), "out_of_memory", text, error)
 }
 
-/// Bytes of a guest's last words that are kept in an error.
-const WORDS_BYTES: usize = 1 << 10;
-
 /// An error with what the guest itself said of it: of a trap the engine only knows that it came.
 pub(super) fn in_its_words(name: &str, error: String, stderr: Option<&str>) -> String {
     match stderr.and_then(last_words).filter(|_| matches!(name, "trap" | "trap_after_failure")) {
@@ -114,38 +112,6 @@ pub(super) fn in_its_words(name: &str, error: String, stderr: Option<&str>) -> S
         None => error,
     }
 }
-
-/// What a guest wrote last, without the advice that Rust's panics end with: their message may have several lines.
-fn last_words(stderr: &str) -> Option<String> {
-    let text = stderr.trim_end();
-    let text = text.rfind("\nnote: run with `RUST_BACKTRACE").map_or(text, |end| text.get(..end).unwrap_or(text));
-    let words = exception(text).or_else(|| panic(text)).or_else(|| text.lines().last()).unwrap_or_default();
-    let words = words.trim();
-    let end = (0..=WORDS_BYTES.min(words.len())).rev().find(|end| words.is_char_boundary(*end)).unwrap_or(0);
-    words.get(..end).filter(|words| !words.is_empty()).map(str::to_owned)
-}
-
-fn panic(text: &str) -> Option<&str> {
-    let rest = text.rfind(" panicked at ").and_then(|at| text.get(at..))?;
-    rest.split_once(":\n").map(|(_, message)| message)
-}
-
-/// An exception that came out of a guest, where the last words are those of the interpreter around it and not its own.
-fn exception(text: &str) -> Option<&str> {
-    if let Some(text) = text.strip_suffix(PYTHON) {
-        // What stands behind the calls of the traceback, which are indented.
-        let text = text.get(..text.rfind("\nthread '")?)?.trim_end();
-        let calls = text.rfind("\n  ").and_then(|at| text.get(at + 1..))?;
-        return calls.split_once('\n').map(|(_, words)| words);
-    }
-    let at = text.rfind("\ninvalid variant tag value")?;
-    let (_, rest) = text.get(at..)?.split_once("(received `")?;
-    rest.rfind("`) specified for").and_then(|end| rest.get(..end))
-}
-
-/// How componentize-py ends. The engine of TypeScript and JavaScript says that an exception is no failure of the contract, and
-/// then how it aborts.
-const PYTHON: &str = "\nPython function threw an unexpected exception";
 
 fn chain(error: &wasmtime::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
@@ -162,33 +128,7 @@ pub(super) fn cut(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{WORDS_BYTES, in_its_words, last_words};
-
-    #[test]
-    fn the_last_words_are_the_message_of_a_panic_or_the_last_line() {
-        let panic = "\nthread '<unnamed>' (1) panicked at src/guest.rs:10:5:\nthe roof is on fire\nnote: run with \
-                     `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
-        let exception = "Error: it burns\nthree at src/a.ts:84\n\ninvalid variant tag value `undefined` (received `Error: it \
-                         burns`) specified for `Failure`\nStack:\n  handle@b.js:8728:17\n\nRedirecting call to abort() to \
-                         mozalloc_abort\n\n";
-        let traceback = "before\nTraceback (most recent call last):\n  File \"/0/a.py\", line 37, in on_event\n    \
-                         raise ValueError\nValueError: it\nburns\n\nthread '<unnamed>' (1) panicked at runtime/src/lib.rs:1293:29:\n\
-                         Python function threw an unexpected exception\nnote: run with `RUST_BACKTRACE=1` environment \
-                         variable to display a backtrace\n";
-        for (stderr, words) in [
-            (exception, Some("Error: it burns")),
-            (traceback, Some("ValueError: it\nburns")),
-            ("", None),
-            ("\n \n", None),
-            ("one\ntwo\n", Some("two")),
-            (panic, Some("the roof is on fire")),
-            ("before\nthread 'x' panicked at a.rs:1:1:\none\ntwo\n", Some("one\ntwo")),
-        ] {
-            assert_eq!(last_words(stderr).as_deref(), words, "{stderr:?}");
-        }
-        let long = "\u{fc}".repeat(WORDS_BYTES);
-        assert!(last_words(&long).is_some_and(|words| words.len() <= WORDS_BYTES && !words.is_empty()));
-    }
+    use super::in_its_words;
 
     #[test]
     fn only_a_trap_is_told_in_the_guests_words() {

@@ -16,8 +16,6 @@ pub(super) struct Language {
     pub(super) folder: &'static str,
     /// The file there in which the greeter crashes.
     pub(super) source: &'static str,
-    /// How a crash names that file; the line's number follows.
-    pub(super) place: &'static str,
 }
 
 /// It runs.
@@ -139,10 +137,9 @@ impl Ended {
             let logs = attempt["logs"].as_str().unwrap_or_default().replace("Level::", "");
             assert_eq!(logs, expected["logs"].as_str().unwrap_or_default(), "{letter:#}");
             if let Some(words) = expected["stderr"].as_str() {
-                let stderr = attempt["stderr"].as_str().unwrap_or_default();
-                assert!(stderr.contains(words), "{letter:#}");
+                assert!(attempt["stderr"].as_str().is_some_and(|stderr| stderr.contains(words)), "{letter:#}");
                 let folder = workspace().join("examples").join(self.language.folder);
-                place::check(stderr, words, &folder.join(self.language.source), self.language.place)?;
+                place::check(attempt["error"].as_str().unwrap_or_default(), words, &folder, self.language.source)?;
             }
         }
         Ok(())

@@ -22,24 +22,38 @@ pub(super) struct Guest {
     pub(super) folder: &'static str,
     /// The file there in which it crashes.
     pub(super) source: &'static str,
-    /// How a crash names that file; the line's number follows.
-    pub(super) place: &'static str,
-    /// The capabilities that its contract does not have.
+    /// The capabilities that its contract does not have. Of their events it must say so: what it could do is no lack.
     pub(super) lacks: &'static [Capability],
-    /// Whether the language's own HTTP client keeps why a request was not sent to itself. The attempt's log has it then.
-    pub(super) mute_http: bool,
+    /// The keys that stand in a command's document.
+    pub(super) stdin_keys: &'static [&'static str],
 }
 
 impl Guest {
     /// A component, which has all capabilities.
-    pub(super) const fn component(folder: &'static str, source: &'static str, place: &'static str) -> Self {
-        Self { folder, source, place, lacks: &[], mute_http: false }
+    pub(super) const fn component(folder: &'static str, source: &'static str) -> Self {
+        Self { folder, source, lacks: &[], stdin_keys: &[] }
+    }
+
+    /// A command, which asks nobody while it runs: what it wants to know is in its document.
+    pub(super) const fn command(folder: &'static str, source: &'static str) -> Self {
+        let lacks = &[Capability::Http, Capability::LiveKit];
+        Self { folder, source, lacks, stdin_keys: &["joined", "last"] }
+    }
+
+    fn is_command(&self) -> bool {
+        !self.stdin_keys.is_empty()
     }
 
     /// The cases that it can answer.
     fn cases<'a>(&self, scenario: &'a Scenario) -> Vec<&'a Case> {
         let able = |case: &&Case| !case.needs.iter().any(|need| self.lacks.contains(need));
         scenario.cases.iter().filter(able).collect()
+    }
+
+    /// The cases that it cannot answer, and what it lacks for each.
+    fn refusals<'a>(&self, scenario: &'a Scenario) -> Vec<(&'a Case, Capability)> {
+        let lacking = |case: &'a Case| Some((case, *case.needs.iter().find(|need| self.lacks.contains(need))?));
+        scenario.cases.iter().filter_map(lacking).collect()
     }
 
     /// Where it publishes.
@@ -58,10 +72,14 @@ impl Guest {
         }
         let config =
             json!({ "bucket": scenario.bucket, "endpoint": upstream.endpoint(self.folder), "subject": self.subject() });
-        Ok(json!({
+        let mut handler = json!({
             "name": self.folder, "plugin": plugin, "on": ["*"], "start": "all", "config": config, "retry": scenario.retry,
             "secrets": ["TOKEN"], "allow": allow,
-        }))
+        });
+        if self.is_command() {
+            handler["stdin_keys"] = json!({ scenario.bucket.as_str(): self.stdin_keys });
+        }
+        Ok(handler)
     }
 }
 
@@ -89,6 +107,10 @@ pub(super) async fn answer(guests: &[Guest]) -> Result<()> {
                 letters.insert((guest.folder, case.id.as_str()), system.dead(guest.folder, &case.id).await?);
             }
         }
+        for (case, _) in guest.refusals(&scenario) {
+            let end = End::Dead.word();
+            system.wait_end(guest.folder, &case.id, end).await.with_context(|| format!("lacking: {}", case.rule))?;
+        }
     }
     let all = |of: fn(&Case) -> usize| guests.iter().flat_map(|guest| guest.cases(&scenario)).map(of).sum::<usize>();
     let requests = all(|case| case.requests.len());
@@ -103,6 +125,9 @@ pub(super) async fn answer(guests: &[Guest]) -> Result<()> {
             if let Some(letter) = letters.get(&(guest.folder, case.id.as_str())) {
                 answers.check_letter(case, letter)?;
             }
+        }
+        for (case, capability) in guest.refusals(&scenario) {
+            answers.check_lack(case, capability);
         }
         answers.check_published(&guest.cases(&scenario));
     }
@@ -136,6 +161,13 @@ impl Answers<'_> {
         }
     }
 
+    /// It says what it lacks, and does nothing else.
+    fn check_lack(&self, case: &Case, capability: Capability) {
+        let error = format!("it lacks {}", capability.word());
+        let attempts = self.left.attempts(self.guest.folder, &case.id);
+        assert_eq!(attempts, [(json!(1), json!("permanent"), json!(error))], "{}", self.told(case));
+    }
+
     /// What it asked of upstream: method, path, headers, body.
     fn check_requests(&self, case: &Case) {
         let lines: Vec<&str> = case.requests.iter().map(|request| request.line.as_str()).collect();
@@ -159,14 +191,15 @@ impl Answers<'_> {
         for (attempt, expected) in history.iter().zip(&case.attempts) {
             let text = |key: &str| attempt[key].as_str().unwrap_or_default();
             if let Some(words) = &expected.denied {
-                assert!(text("logs").contains(words.as_str()), "{letter:#}");
-                assert!(self.guest.mute_http || text("error").contains(words.as_str()), "{letter:#}");
-                assert!(!text("error").is_empty(), "{letter:#}");
+                // The host notes it for a guest that may keep it to itself, which a command cannot.
+                let is_noted = self.guest.is_command() || text("logs").contains(words.as_str());
+                assert!(is_noted, "{letter:#}");
+                assert!(text("error").contains(words.as_str()), "{letter:#}");
             }
             if let Some(words) = &expected.stderr {
                 assert!(text("stderr").contains(words.as_str()), "{letter:#}");
                 let folder = workspace().join("plugins/conformance").join(self.guest.folder);
-                place::check(text("stderr"), words, &folder.join(self.guest.source), self.guest.place)?;
+                place::check(text("error"), words, &folder, self.guest.source)?;
             }
         }
         Ok(())

@@ -56,10 +56,13 @@ impl System {
         .with_context(|| self.up.process.log())
     }
 
-    /// The handler's dead letter of an event.
+    /// The handler's dead letter of an event. A busy runner may answer a request too late.
     pub(super) async fn dead(&self, handler: &str, id: &str) -> Result<Value> {
         let arguments = ["dlq", "show", id, "--handler", handler, "--nats", self.up.nats()];
-        self.rig.roomwire_json(&arguments).await?.into_iter().next().context("no dead letter")
+        let what = format!("the dead letter {id} of {handler}");
+        let letter =
+            wait_for(LONG, &what, || async { self.rig.roomwire_json(&arguments).await.ok()?.into_iter().next() });
+        letter.await.with_context(|| self.up.process.log())
     }
 
     /// Stops it when so many messages have left.

@@ -9,7 +9,7 @@ from componentize_py_types import Err
 from wit_world.imports import effects, event_types, wasi_config_store
 
 from . import livekit, logs
-from .failures import Failed, Permanent, Retry
+from .failures import MEANINGS, Failed, Permanent, Retry
 from .keyvalue import Bucket
 from .messages import *  # noqa: F403  the messages are part of the interface
 from .messages import Webhook
@@ -61,7 +61,8 @@ class Handler:
 
     def on_event(self, event: Event) -> Skipped | None:
         """One event, in a fresh instance. Raise `Retry` or `Permanent` for a failure; those of `http` and `livekit` that
-        nobody caught are one or the other, and any other exception is a crash, whose traceback is on stderr."""
+        nobody caught are one or the other, also the `HTTPError` of a status, and any other exception is a crash, whose
+        traceback is on stderr."""
         raise NotImplementedError("define `on_event` in your class `Handler`")
 
     def on_check(self) -> None:
@@ -71,7 +72,7 @@ class Handler:
         """The export: calls `on_event`."""
         try:
             outcome = self.on_event(Event(**{**vars(raw), "attributes": dict(raw.attributes)}))
-        except (Retry, Permanent, Failed, WrongBody) as failure:
+        except (Retry, Permanent, Failed, WrongBody, *MEANINGS) as failure:
             raise Err(failure_of(failure)) from None
         return event_types.Outcome_Skipped(outcome.why) if outcome else event_types.Outcome_Done()
 
@@ -85,7 +86,8 @@ class Handler:
 
 def failure_of(raised: Exception) -> event_types.Failure:
     """The failure of the contract that an exception stands for."""
-    end = raised.failure() if isinstance(raised, Failed) else raised
+    meaning = next((MEANINGS[kind] for kind in MEANINGS if isinstance(raised, kind)), lambda end: end)
+    end = raised.failure() if isinstance(raised, Failed) else meaning(raised)
     if isinstance(end, Retry):
         return event_types.Failure_Retry(event_types.RetryHint(str(end), end.after_ms))
     return event_types.Failure_Permanent(str(end))

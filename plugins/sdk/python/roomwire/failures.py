@@ -1,5 +1,9 @@
 """How a call fails."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 
 class Retry(Exception):
     """Try again later: by the handler's `retry` policy, or after so many milliseconds."""
@@ -24,3 +28,8 @@ class Failed(Exception):
     def failure(self) -> Retry | Permanent:
         """What becomes of the event where nobody catches it."""
         return Permanent(self.text) if self.permanent else Retry(self.text)
+
+
+#: What exceptions that are none of this package mean for the event where nobody catches them, by their class. The module here
+#: that imports another one for its callers enters that one's: to import it costs each instance.
+MEANINGS: dict[type[Exception], Callable[[Exception], Retry | Permanent]] = {}

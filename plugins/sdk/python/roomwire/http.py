@@ -9,14 +9,14 @@ import email.message
 import io
 import urllib.request
 import urllib.response
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from componentize_py_types import Err, Ok
 from wit_world.imports import outgoing_handler, streams, types
 
-from .failures import Failed
+from .failures import MEANINGS, Failed, Permanent, Retry
 
 __all__ = ["Request", "RequestFailed", "urlopen"]
 
@@ -27,6 +27,8 @@ READ = 65536
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 #: Of these another attempt would end in the same way.
 PERMANENT = ("HttpRequestMethodInvalid", "HttpRequestUriInvalid", "HttpRequestUriTooLong", "HttpResponseBodySize")
+#: Statuses of 4xx that may be others soon.
+PASSING = (408, 425, 429)
 
 
 class RequestFailed(Failed, URLError):
@@ -178,6 +180,20 @@ def failed(to: str, origin: str, code: types.ErrorCode) -> RequestFailed:
     return RequestFailed(to, words, name in PERMANENT)
 
 
+def meaning(error: URLError) -> Retry | Permanent:
+    """What becomes of the event where nobody catches urllib's own exception: a status of 5xx may be another one soon, after the
+    seconds that `Retry-After` names, and that of 4xx will not be, but for `PASSING`. What else urllib refuses is no URL for it."""
+    if not isinstance(error, HTTPError):
+        return Permanent(str(error.reason))
+    url = urlsplit(error.filename)
+    # Without user and path, in which there may be what nobody else should read.
+    text = f"{url.scheme}://{url.netloc.rpartition('@')[2]} answered {error.code}"
+    if error.code < 500 and error.code not in PASSING:
+        return Permanent(text)
+    after = (error.headers or {}).get("retry-after", "")
+    return Retry(text, int(after) * 1000 if after.isdecimal() and len(after) < 7 else None)
+
+
 def install() -> None:
     """Directs urllib to the host. Of its own handlers those stay that need no network; there are no proxies."""
     opener = urllib.request.OpenerDirector()
@@ -185,6 +201,7 @@ def install() -> None:
     for handler in (HostHandler, own.UnknownHandler, own.HTTPDefaultErrorHandler, own.HTTPRedirectHandler, own.HTTPErrorProcessor):
         opener.add_handler(handler())
     urllib.request.install_opener(opener)
+    MEANINGS[URLError] = meaning
 
 
 install()

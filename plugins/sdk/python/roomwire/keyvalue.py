@@ -60,5 +60,5 @@ class Bucket:
         if isinstance(error, store.Error_NoSuchStore):
             return Permanent(f"there is no bucket `{self._name}`")
         if isinstance(error, store.Error_AccessDenied):
-            return Permanent(f"bucket `{self._name}` is not granted; add it to `allow.keyvalue`")
+            return Permanent(f"bucket `{self._name}` is not granted; add it to the handler's `allow.keyvalue`")
         return Permanent(error.value)

@@ -173,8 +173,17 @@ class Calls(unittest.TestCase):
             roomwire.http.urlopen(roomwire.http.Request("http://up/", headers={"te": "x"}))
 
     def test_what_nobody_catches_is_a_failure_of_the_event(self):
+        def retry(text, after_ms=None):
+            return event_types.Failure_Retry(event_types.RetryHint(text, after_ms))
+
         for url, failure in [
-            ("http://gone/", event_types.Failure_Retry(event_types.RetryHint("GET http://gone: connection refused", None))),
+            ("http://up/lost", event_types.Failure_Permanent("http://up answered 404")),
+            ("http://up/busy", retry("http://up answered 503")),
+            ("http://up/late", retry("http://up answered 503", 2000)),
+            ("http://up/slow", retry("http://up answered 429")),
+            ("http://up/round", event_types.Failure_Permanent("http://up answered 302")),
+            ("ftp://up/", event_types.Failure_Permanent("unknown url type: ftp")),
+            ("http://gone/", retry("GET http://gone: connection refused")),
             ("http://a@up/", event_types.Failure_Permanent(
                 "GET http: the URL has a user or a password; set the header `authorization`")),
         ]:
@@ -198,7 +207,7 @@ class Keys(unittest.TestCase):
         self.assertEqual((list(bucket), "a" in bucket), (["n"], False))
 
     def test_what_the_host_refuses_is_permanent(self):
-        with self.assertRaisesRegex(roomwire.Permanent, "bucket `other` is not granted; add it to `allow.keyvalue`"):
+        with self.assertRaisesRegex(roomwire.Permanent, "bucket `other` is not granted; add it to the handler's `allow.keyvalue`"):
             roomwire.Bucket("other")
         bucket = roomwire.Bucket("usage")
         bucket.set("n", "many")

@@ -67,11 +67,15 @@ def modules(ok, err, record) -> dict[str, dict]:
             self.request = request
 
         def status(self):
-            return 404 if self.request.path == "/lost" else 200
+            return {"/lost": 404, "/slow": 429, "/busy": 503, "/late": 503, "/round": 302}.get(self.request.path, 200)
 
         def headers(self):
             fields = Fields()
             fields.append("x-asked", self.request.path.encode())
+            if self.request.path == "/late":
+                fields.append("retry-after", b"2")
+            if self.request.path == "/round":
+                fields.append("location", b"/round")
             return fields
 
         def consume(self):

@@ -64,7 +64,7 @@ export class Bucket {
         case "no-such-store":
           throw new Permanent(`there is no bucket \`${this.#name}\``);
         case "access-denied":
-          throw new Permanent(`bucket \`${this.#name}\` is not granted; add it to \`allow.keyvalue\``);
+          throw new Permanent(`bucket \`${this.#name}\` is not granted; add it to the handler's \`allow.keyvalue\``);
         case "other":
           throw new Permanent(error.val);
         default:

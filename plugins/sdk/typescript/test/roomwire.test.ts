@@ -139,7 +139,7 @@ test("keys are set, added to, listed and removed", () => {
 test("what the host refuses of keys is permanent", async () => {
   const denied = await caught(() => new Bucket("other"));
   assert.ok(denied instanceof Permanent);
-  assert.equal(denied.message, "bucket `other` is not granted; add it to `allow.keyvalue`");
+  assert.equal(denied.message, "bucket `other` is not granted; add it to the handler's `allow.keyvalue`");
   const bucket = new Bucket("usage");
   bucket.set("n", "many");
   assert.ok((await caught(() => bucket.add("n", 1))) instanceof Permanent);

@@ -130,6 +130,20 @@ impl Scenario {
     }
 }
 
+impl Capability {
+    /// Its name in the scenario.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::KeyValue => "keyvalue",
+            Self::Http => "http",
+            Self::Send => "send",
+            Self::Secrets => "secrets",
+            Self::LiveKit => "livekit",
+            Self::Crash => "crash",
+        }
+    }
+}
+
 impl End {
     /// The runner's word.
     pub(super) fn word(self) -> &'static str {

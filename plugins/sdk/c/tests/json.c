@@ -1,4 +1,4 @@
-// The JSON reader, as a program of the machine: `zig cc json.c test_json.c -o test && ./test FIXTURES…`.
+// JSON, as a program of the machine: `cc -I. json.c tests/json.c -o test && ./test FIXTURES…`.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +44,16 @@ int main(int count, char **files) {
     memset(deep + 500, ']', 499);
     deep[999] = 0;
     valid(deep, false);
+
+    rw_text item;
+    if (!rw_json_item(text(" [1 , {\"a\":[2]}, null]"), 1, &item) || item.len != 9) failed = 1, printf("the second item is wrong\n");
+    if (rw_json_item(text("[1,2]"), 2, &item) || rw_json_item(text("[]"), 0, &item) || rw_json_item(text("{}"), 0, &item)) {
+        failed = 1, printf("an item is there that is not\n");
+    }
+    rw_text plain = {"a\"\\\n\x1f\0\u00fc", 8}, quoted = rw_json_quote(plain);
+    if (quoted.len != 27 || memcmp(quoted.data, "\"a\\\"\\\\\\u000a\\u001f\\u0000\u00fc\"", 27) != 0 || !rw_json_valid(quoted)) {
+        failed = 1, printf("quoted it is %.*s\n", (int)quoted.len, quoted.data);
+    }
 
     int bodies = 0;
     for (int i = 1; i < count; i++) {
