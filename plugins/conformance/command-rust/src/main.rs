@@ -1,6 +1,7 @@
 //! Uses each capability that a command has once, by the event's type: what must come of it is in
 //! e2e/conformance/roll-call.json. Of what it lacks it says so.
 
+#![expect(clippy::indexing_slicing, reason = "what is not there of JSON is null, and no panic")]
 #![expect(clippy::print_stdout, reason = "the lines on stdout are what a command has to say")]
 #![expect(clippy::print_stderr, reason = "the lines on stderr are its logs")]
 
@@ -57,7 +58,11 @@ fn left(event: &Value) {
     let found = &event["kv"][&bucket];
     say(&json!({ "kv": { "bucket": bucket, "key": "last", "delete": true } }));
     let there = found.as_object().into_iter().flatten().filter(|(key, value)| *key != "last" && !value.is_null());
-    tell(&Departure { room: text(&event["room"]), last: &found["last"], keys: there.map(|(key, _)| key.as_str()).collect() });
+    tell(&Departure {
+        room: text(&event["room"]),
+        last: &found["last"],
+        keys: there.map(|(key, _)| key.as_str()).collect(),
+    });
 }
 
 fn one(event: &Value) {
@@ -74,7 +79,8 @@ fn three(event: &Value) {
 }
 
 fn send(path: &str, headers: &[(&str, &str)], body: &str) {
-    let headers: serde_json::Map<_, _> = headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let headers: serde_json::Map<_, _> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     let url = format!("{}{path}", config("endpoint"));
     say(&json!({ "send": { "method": "POST", "url": url, "headers": headers, "body": body } }));
 }

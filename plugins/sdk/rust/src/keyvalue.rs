@@ -93,7 +93,9 @@ impl KeysError {
     fn new(bucket: &str, error: store::Error) -> Self {
         let text = match error {
             store::Error::NoSuchStore => format!("there is no bucket `{bucket}`"),
-            store::Error::AccessDenied => format!("bucket `{bucket}` is not granted; add it to the handler's `allow.keyvalue`"),
+            store::Error::AccessDenied => {
+                format!("bucket `{bucket}` is not granted; add it to the handler's `allow.keyvalue`")
+            }
             store::Error::Other(text) => text,
         };
         Self { text }
