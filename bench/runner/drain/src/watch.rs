@@ -42,11 +42,15 @@ impl Watch {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
             let mut conn = runtime.block_on(sqlite(&file).connect())?;
             let mut seen = Seen::default();
-            while !stopped.load(Ordering::Relaxed) {
+            loop {
+                // Once more after that was said, or the last commit could be missed.
+                let last = stopped.load(Ordering::Relaxed);
                 runtime.block_on(seen.look(&mut conn))?;
+                if last {
+                    return Ok(seen);
+                }
                 std::thread::park_timeout(LOOK);
             }
-            Ok(seen)
         });
         Self { stop, thread }
     }
