@@ -53,6 +53,8 @@ async fn nothing_of_an_old_epoch_is_written_any_more() {
     assert!(matches!(world.reset_progress(&old, &stream(), "why").await, Err(Error::Lost { .. })));
     assert_eq!(world.count("select count(*) from ledger").await, 0);
     world.put_done(&new, vec![row(1, Origin::Stream, done())]).await;
+    let again = world.put(&old, vec![row(1, Origin::Stream, done())]).await;
+    assert_eq!(again, CommitReply::Lost, "that the ledger has it by now is nothing to an old owner");
 }
 
 #[tokio::test]
