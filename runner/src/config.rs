@@ -15,6 +15,13 @@ use crate::plugin::CallLimits;
 use crate::plugin::signature::Trust;
 use crate::when::When;
 
+/// While more is about to end, what has ended waits at most so long for its commit: long enough that a backlog is written
+/// in few of them, and nothing that anybody waits for.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// A room over `waiting.room_events` goes to the store if its first event has been in memory for so long.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// Where another configuration may come from while the runner runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -200,6 +207,7 @@ fn rules(handler: &config::HandlerConfig, shards: NonZeroU16) -> Rules {
             shards: sources(handler, shards),
         }),
         bounds: bounds(&handler.waiting),
+        gather_ms: ms(GATHER),
     }
 }
 
@@ -218,6 +226,7 @@ fn bounds(waiting: &config::Waiting) -> Bounds {
         events: waiting.events.get(),
         bytes: waiting.bytes,
         lane_events: waiting.room_events.get(),
+        lane_patience_ms: ms(PATIENCE),
         park_after_ms: ms(waiting.park_after),
     }
 }

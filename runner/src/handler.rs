@@ -34,6 +34,9 @@ use crate::shared::Shared;
 /// Reports that may wait for the task.
 const REPORTS: usize = 1_024;
 
+/// Messages that are taken at once, where so many wait.
+const BURST: usize = 64;
+
 /// How often it is measured what is in hand.
 const MEASURE: Duration = Duration::from_secs(1);
 
@@ -98,6 +101,8 @@ pub(crate) struct Task {
     shards: BTreeMap<Shard, Owned>,
     /// What the fleet is told of the shards.
     standing: Shards,
+    /// What the machine wants to run, until all that is in the inbox was told to it.
+    starts: Starts,
     jobs: JoinSet<()>,
     reports: mpsc::Sender<Message>,
     inbox: mpsc::Receiver<Message>,
@@ -143,6 +148,7 @@ impl Task {
             uncommitted: Arc::default(),
             shards: BTreeMap::new(),
             standing: Shards::default(),
+            starts: Starts::default(),
             jobs: JoinSet::new(),
             reports,
             inbox,
@@ -173,7 +179,13 @@ impl Task {
         loop {
             let wake = self.machine.next_wake().map(|at| self.clock.instant(at));
             tokio::select! {
-                Some(message) = self.inbox.recv() => self.receive(message, draining),
+                Some(message) = self.inbox.recv() => {
+                    self.receive(message, draining);
+                    for _ in 1..BURST {
+                        let Ok(message) = self.inbox.try_recv() else { break };
+                        self.receive(message, draining);
+                    }
+                }
                 () = sleep_until(wake), if wake.is_some() => self.feed(Input::Tick),
                 // The machine walks all its lanes for this: not with every input.
                 _ = measure.tick() => self.shared.metrics.waiting(&self.config, &self.machine),
@@ -182,6 +194,8 @@ impl Task {
                     self.feed(Input::Drain);
                 }
             }
+            self.start();
+            self.let_in();
             while self.jobs.try_join_next().is_some() {}
             if draining && self.machine.is_drained() && self.releasing == 0 && self.claiming == 0 {
                 break;
@@ -198,7 +212,8 @@ impl Task {
                 self.note(&input);
                 self.feed(input);
             }
-            Message::Ended(inputs) => self.feed_ended(inputs),
+            // The machine decides of each alone.
+            Message::Ended(inputs) => inputs.into_iter().for_each(|input| self.feed(input)),
             Message::Claim { shard } if draining => self.standing.remove(shard),
             Message::Claim { shard } => self.claim(shard),
             Message::GiveBack { shard } if self.shards.contains_key(&shard) => {
@@ -296,26 +311,6 @@ impl Task {
         }
     }
 
-    /// The machine is told of one after the other, as it decides of each alone. What it starts meanwhile is gathered, so
-    /// that it is marked at once and runs together.
-    fn feed_ended(&mut self, inputs: Vec<MachineInput>) {
-        let mut starts = Starts::default();
-        for input in inputs {
-            for command in self.machine.handle(self.clock.now(), input) {
-                match command {
-                    Command::Start { shard, mark: Mark::Running(running), invocations } => {
-                        starts.add(shard, running, invocations);
-                    }
-                    other => self.carry_out(other),
-                }
-            }
-        }
-        for (shard, mark, invocations) in starts.into_parts() {
-            self.start(shard, mark, invocations);
-        }
-        self.let_in();
-    }
-
     fn feed(&mut self, input: MachineInput) {
         let delivered = match &input {
             Input::Delivered { shard, .. } => Some(*shard),
@@ -332,7 +327,6 @@ impl Task {
         for command in commands {
             self.carry_out(command);
         }
-        self.let_in();
     }
 
     /// Lets each shard's puller hand over one more chunk if the machine has room.
@@ -354,7 +348,10 @@ impl Task {
                     self.look_up_next(shard);
                 }
             }
-            Command::Start { shard, mark, invocations } => self.start(shard, mark, invocations),
+            Command::Start { shard, mark: Mark::Running(running), invocations } => {
+                self.starts.add(shard, running, invocations);
+            }
+            Command::Start { shard, mark: Mark::Alone(seq), invocations } => self.start_alone(shard, seq, invocations),
             Command::Commit(commit) => {
                 let Some(owned) = self.shards.get(&commit.shard) else { return };
                 let owner = owned.owner.clone();
@@ -422,6 +419,7 @@ impl Task {
     }
 
     fn drop_shard(&mut self, shard: Shard) {
+        self.starts.forget(shard);
         if let Some(mut owned) = self.shards.remove(&shard) {
             owned.stop_pulling();
         }

@@ -277,7 +277,8 @@ impl<E: Clone, R: Clone> Handler<E, R> {
             return Some(self.core.now);
         }
         let gate = if self.core.draining { None } else { self.core.gate.next_wake(self.core.now, self.has_ready()) };
-        self.shards.values().filter_map(Owned::next_wake).chain(gate).min()
+        let gather_ms = self.core.rules.gather_ms;
+        self.shards.values().filter_map(|owned| owned.next_wake(gather_ms)).chain(gate).min()
     }
 
     /// May one more chunk of up to [`crate::CHUNK`] messages of this shard be handed over?

@@ -11,6 +11,8 @@ pub(crate) struct Item<E> {
     pub(crate) seq: Seq,
     pub(crate) identity: Identity,
     pub(crate) bytes: u64,
+    /// When it came into memory from the stream.
+    pub(crate) since: Millis,
     pub(crate) attempts: AttemptState,
     pub(crate) redriven: bool,
     pub(crate) event: E,
@@ -46,6 +48,7 @@ pub(crate) enum Failed {
 impl<E> Item<E> {
     pub(crate) fn stored(event: StoredEvent<E>) -> Self {
         Self {
+            since: 0,
             seq: event.seq,
             identity: event.identity,
             bytes: event.bytes,
@@ -250,6 +253,11 @@ impl<E> Lane<E> {
     /// Events in memory that came from the stream and are neither settled nor on their way to the store.
     pub(crate) fn backlog(&self) -> usize {
         self.memory.iter().filter(|item| matches!(item.step, Step::Waiting | Step::Running)).count()
+    }
+
+    /// Since when the first of those is there.
+    pub(crate) fn oldest(&self) -> Option<Millis> {
+        self.memory.iter().find(|item| matches!(item.step, Step::Waiting | Step::Running)).map(|item| item.since)
     }
 
     /// Puts an event that was redriven and committed to its place among the read ones, if that is where it belongs.

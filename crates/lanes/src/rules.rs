@@ -21,6 +21,8 @@ pub struct Rules {
     pub rate: Option<Rate>,
     /// What may wait in memory.
     pub bounds: Bounds,
+    /// While more is about to end, what has ended waits at most so long to be committed with it; 0 commits each at once.
+    pub gather_ms: Millis,
 }
 
 impl Rules {
@@ -93,14 +95,16 @@ pub struct Bounds {
     pub events: u32,
     /// Bytes of them.
     pub bytes: u64,
-    /// Events of one lane; above it the lane is parked.
+    /// Events of one lane; above it the lane is parked, …
     pub lane_events: u32,
+    /// … if its first one has been in memory for so long: one that gets on empties itself sooner than the store is asked.
+    pub lane_patience_ms: Millis,
     /// A lane that must wait longer is parked.
     pub park_after_ms: Millis,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { events: 2_000, bytes: 64 * 1024 * 1024, lane_events: 256, park_after_ms: 5_000 }
+        Self { events: 2_000, bytes: 64 * 1024 * 1024, lane_events: 256, lane_patience_ms: 250, park_after_ms: 5_000 }
     }
 }

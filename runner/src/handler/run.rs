@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use event::header;
 use futures_util::FutureExt as _;
-use lanes::{Crash, Input, Invocation, Mark, Outcome, Seq, Shard};
+use lanes::{Crash, Input, Invocation, Outcome, Seq, Shard};
 use livekit::body;
 use store::{Event, Hold, Keyvalue, Marked, Owner, Report};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{MachineInput, Message, Task, send, wait_for_store};
+use super::{MachineInput, Message, Owned, Task, send, wait_for_store};
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::host::{Access, Lease, Level, LogLine, Uncommitted};
 use crate::invoke::{self, Finished};
@@ -37,7 +37,7 @@ const SLICE: Duration = Duration::from_micros(500);
 
 type Invocations = Vec<Invocation<Arc<Event>>>;
 
-/// What is to start of each shard, from several decisions.
+/// What is to start of each shard, from several decisions: it is marked at once, and runs together.
 #[derive(Default)]
 pub(super) struct Starts(BTreeMap<Shard, (Vec<Seq>, Invocations)>);
 
@@ -49,37 +49,46 @@ impl Starts {
         gathered.extend(invocations);
     }
 
-    pub(super) fn into_parts(self) -> impl Iterator<Item = (Shard, Mark, Invocations)> {
-        self.0.into_iter().map(|(shard, (running, invocations))| (shard, Mark::Running(running), invocations))
+    /// The shard is not ours any more: nothing of it starts.
+    pub(super) fn forget(&mut self, shard: Shard) {
+        self.0.remove(&shard);
     }
 }
 
 impl Task {
-    pub(super) fn start(&mut self, shard: Shard, mark: Mark, invocations: Invocations) {
-        let Some(owned) = self.shards.get(&shard) else { return };
-        let (owner, hold) = (owned.owner.clone(), owned.hold.clone());
-        let (alone, marked) = match mark {
-            // Nothing of it runs before that is written. It has a place of its own, so it waits for no commit's fsync.
-            Mark::Running(running) => (None, self.shared.store.mark(&owner, &running)),
-            Mark::Alone(seq) => (Some(seq), Marked::default()),
-        };
-        let mut jobs = Vec::with_capacity(TOGETHER.min(invocations.len()));
-        for invocation in invocations {
-            jobs.push(Job {
-                shared: self.shared.clone(),
-                generation: self.plugin.current(),
-                owner: owner.clone(),
-                hold: hold.clone(),
-                alone,
-                invocation,
-                uncommitted: self.uncommitted.clone(),
-            });
-            if jobs.len() == TOGETHER {
-                self.jobs.spawn(together(marked.clone(), std::mem::take(&mut jobs), self.reports.clone()));
-            }
+    /// Starts what was gathered.
+    pub(super) fn start(&mut self) {
+        let (mut marked, mut jobs) = (Marked::default(), Vec::new());
+        for (shard, (running, invocations)) in std::mem::take(&mut self.starts.0) {
+            let Some(owned) = self.shards.get(&shard) else { continue };
+            // Nothing of it runs before that is written, and with the last one all are. Marks have a place of their own, so
+            // they wait for no commit's fsync.
+            marked = self.shared.store.mark(&owned.owner, &running);
+            jobs.extend(invocations.into_iter().map(|invocation| self.job(owned, None, invocation)));
         }
-        if !jobs.is_empty() {
-            self.jobs.spawn(together(marked, jobs, self.reports.clone()));
+        let mut jobs = jobs.into_iter();
+        while jobs.len() > 0 {
+            let few: Vec<Job> = jobs.by_ref().take(TOGETHER).collect();
+            self.jobs.spawn(together(marked.clone(), few, self.reports.clone()));
+        }
+    }
+
+    /// It marks itself, durably.
+    pub(super) fn start_alone(&mut self, shard: Shard, seq: Seq, invocations: Invocations) {
+        let Some(owned) = self.shards.get(&shard) else { return };
+        let jobs = invocations.into_iter().map(|invocation| self.job(owned, Some(seq), invocation)).collect();
+        self.jobs.spawn(together(Marked::default(), jobs, self.reports.clone()));
+    }
+
+    fn job(&self, owned: &Owned, alone: Option<Seq>, invocation: Invocation<Arc<Event>>) -> Job {
+        Job {
+            shared: self.shared.clone(),
+            generation: self.plugin.current(),
+            owner: owned.owner.clone(),
+            hold: owned.hold.clone(),
+            alone,
+            invocation,
+            uncommitted: self.uncommitted.clone(),
         }
     }
 }

@@ -9,6 +9,11 @@ const RECORDINGS: [&str; 3] = [
     include_str!("../../../../crates/testkit/fixtures/livekit-sender-1.54.0-all-types.jsonl"),
 ];
 
+/// When the first copy was made, in Unix seconds, and how many were made in a second: a ledger whose key has that time, as
+/// everybody's has here, is written where it ends.
+const CREATED: usize = 1_795_000_000;
+const PER_SECOND: usize = 1_000;
+
 /// Recorded bodies taken apart at what each copy has of its own.
 #[derive(Debug)]
 pub struct Bodies(Vec<Template>);
@@ -18,6 +23,8 @@ struct Template {
     body: String,
     id: String,
     key: String,
+    /// When it was made, in seconds.
+    created: String,
     /// It is ordered by its room.
     of_room: bool,
 }
@@ -36,9 +43,11 @@ impl Bodies {
                 if !livekit::generate::KINDS.contains(&facts.kind.as_str()) {
                     continue;
                 }
-                let (id, key) = (written(&recorded.body, facts.id.as_str()), written(&recorded.body, facts.key.as_str()));
+                let (id, key) =
+                    (written(&recorded.body, facts.id.as_str()), written(&recorded.body, facts.key.as_str()));
+                let created = written(&recorded.body, &facts.created_at.to_string());
                 let of_room = facts.room.as_deref() == Some(facts.key.as_str()) && recorded.body.contains(&key);
-                templates.push(Template { body: recorded.body, id, key, of_room });
+                templates.push(Template { body: recorded.body, id, key, created, of_room });
             }
         }
         ensure!(!templates.is_empty(), "the recordings are empty");
@@ -80,7 +89,8 @@ impl Template {
     }
 
     fn copy_as(&self, n: usize, key: &str) -> String {
-        self.body.replace(&self.id, &format!("\"{}\"", id(n))).replace(&self.key, &format!("\"{key}\""))
+        let own = self.body.replace(&self.id, &format!("\"{}\"", id(n))).replace(&self.key, &format!("\"{key}\""));
+        own.replace(&self.created, &format!("\"{}\"", CREATED + n / PER_SECOND))
     }
 }
 

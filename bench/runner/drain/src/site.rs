@@ -18,6 +18,9 @@ pub(crate) const SOON: Duration = Duration::from_mins(3);
 /// Shards of the streams, as Roomwire has them by default.
 pub(crate) const SHARDS: u16 = 4;
 
+/// Of each handler: so many as handlers that wait for nothing can make use of.
+const CONCURRENCY: u32 = 256;
+
 /// A nats-server. What streams may hold is reserved at once, so it must not depend on how full the disk is.
 pub(crate) async fn nats(sync_interval: &str) -> Result<NatsServer> {
     let (sync_interval, jetstream) = (sync_interval.to_owned(), "max_file_store: 64GB".to_owned());
@@ -32,7 +35,7 @@ pub(crate) fn event_log(programs: &Programs) -> Value {
 
 /// A handler that takes every event there is.
 pub(crate) fn handler(name: &str, plugin: &Path, config: &Value) -> Value {
-    json!({ "name": name, "plugin": plugin, "on": ["*"], "start": "all", "config": config })
+    json!({ "name": name, "plugin": plugin, "on": ["*"], "start": "all", "config": config, "concurrency": CONCURRENCY })
 }
 
 /// Adds keys to a handler.

@@ -6,6 +6,12 @@ use super::{Core, Owned};
 use crate::lane::{Failed, Item, Saved};
 use crate::{AttemptState, Change, Command, Commit, Identity, Millis, Origin, Progress, Row, Seq};
 
+/// A commit that has so many rows waits for no more.
+const GATHER_ROWS: usize = 128;
+
+/// What runs and began no longer ago than this is taken to be about to end.
+const FRESH_MS: Millis = 2;
+
 /// What the store has said of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -139,6 +145,10 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         if self.pending.is_empty() && self.counted.is_empty() {
             return false;
         }
+        if self.gathers(core) {
+            return false;
+        }
+        self.gathering_since = None;
         let rows = std::mem::take(&mut self.pending);
         let mut handed = Vec::new();
         for row in rows.iter().filter(|row| row.is_failure()) {
@@ -162,6 +172,26 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             self.tend(core, &key);
         }
         true
+    }
+
+    /// Does what is to be committed wait for more? Only where more is about to come, so that nothing waits for nothing: a
+    /// backlog is then written in few large commits, and a single event at once.
+    fn gathers(&mut self, core: &Core<E, R>) -> bool {
+        let since = *self.gathering_since.get_or_insert(core.now);
+        let fresh = core.now.saturating_sub(self.last_start) < FRESH_MS;
+        !self.is_stopping(core)
+            && !self.running.is_empty()
+            && (fresh || !self.ready.is_empty())
+            && self.pending.len() < GATHER_ROWS
+            && core.now.saturating_sub(since) < core.rules.gather_ms
+    }
+
+    /// When what is to be committed has waited long enough.
+    pub(super) fn gathered_at(&self, gather_ms: Millis) -> Option<Millis> {
+        let since = self.gathering_since.filter(|_| self.unanswered.is_none())?;
+        let fresh_until = self.last_start.saturating_add(FRESH_MS);
+        let at = since.saturating_add(gather_ms);
+        Some(if self.ready.is_empty() { at.min(fresh_until) } else { at })
     }
 
     /// Sends the unanswered commit under a new number, with the progress of what it has now.

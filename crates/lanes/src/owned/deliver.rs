@@ -7,7 +7,7 @@ use super::commit::{Count, Counted, Fate, Pending};
 use super::{Core, Owned};
 use crate::lane::{Failed, Item, Step};
 use crate::retry::Conflicts;
-use crate::{AttemptState, Change, Command, Delivery, Identity, Known, Order, Origin, Seq, Settled, Verdict};
+use crate::{AttemptState, Change, Command, Delivery, Identity, Known, Millis, Order, Origin, Seq, Settled, Verdict};
 
 /// More ids than this are thinned out: an anchor need not be the very last event.
 const IDS: usize = 8_192;
@@ -141,7 +141,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                 if touched.last() != Some(&fresh.key) {
                     touched.push(fresh.key.clone());
                 }
-                self.enter(fresh);
+                self.enter(fresh, core.now);
             }
         }
         for key in touched {
@@ -166,7 +166,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         });
     }
 
-    fn enter(&mut self, fresh: Fresh<E>) {
+    fn enter(&mut self, fresh: Fresh<E>, now: Millis) {
         let attempts = self.attempts.remove(&fresh.seq).unwrap_or_default();
         let lane = self.lanes.entry(fresh.key.clone()).or_default();
         let follows = lane.goes_to_store();
@@ -174,6 +174,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             seq: fresh.seq,
             identity: fresh.identity,
             bytes: fresh.bytes,
+            since: now,
             attempts,
             redriven: false,
             event: fresh.event,

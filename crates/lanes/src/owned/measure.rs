@@ -6,9 +6,9 @@ use crate::{Gauges, Millis, Position};
 
 impl<E: Clone, R: Clone> Owned<E, R> {
     /// When it must be looked at again.
-    pub(crate) fn next_wake(&self) -> Option<Millis> {
+    pub(crate) fn next_wake(&self, gather_ms: Millis) -> Option<Millis> {
         let commit = self.unanswered.as_ref().and_then(|commit| commit.again_at);
-        self.next_lane().into_iter().chain(commit).min()
+        self.next_lane().into_iter().chain(commit).chain(self.gathered_at(gather_ms)).min()
     }
 
     pub(crate) fn position(&self) -> Position {

@@ -16,7 +16,9 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         }
         let latest = core.now.saturating_add(core.rules.bounds.park_after_ms);
         let away = lane.held || lane.waits_until().is_some_and(|at| at > latest);
-        if away || lane.backlog() > core.rules.bounds.lane_events as usize {
+        let bounds = &core.rules.bounds;
+        let slow = || lane.oldest().is_some_and(|at| at.saturating_add(bounds.lane_patience_ms) <= core.now);
+        if away || (lane.backlog() > bounds.lane_events as usize && slow()) {
             self.park_memory(key);
         }
         if away {

@@ -93,6 +93,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             seq: row.seq,
             identity: row.identity,
             bytes,
+            since: 0,
             attempts,
             redriven: true,
             event: row.event,

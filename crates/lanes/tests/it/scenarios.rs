@@ -10,6 +10,7 @@ mod desk;
 mod drain;
 mod found;
 mod gate;
+mod gathering;
 mod letters;
 mod order;
 mod outage;

@@ -27,6 +27,7 @@ pub(crate) fn rules() -> Rules {
         breaker: None,
         rate: None,
         bounds: Bounds::default(),
+        gather_ms: 0,
     }
 }
 

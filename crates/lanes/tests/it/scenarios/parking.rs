@@ -122,12 +122,13 @@ fn a_short_retry_of_a_parked_event_stays_in_memory_and_is_recorded() {
 
 #[test]
 fn a_lane_with_too_much_in_memory_is_parked_once_its_first_event_has_ended() {
-    let bounds = Bounds { lane_events: 2, ..Bounds::default() };
+    let bounds = Bounds { lane_events: 2, lane_patience_ms: 0, ..Bounds::default() };
     let mut desk = Desk::new(Rules { bounds, ..rules() });
     desk.deliver((1..=5).map(|seq| event(seq, "a")));
     assert_eq!(desk.take_started(), [] as [u64; 0], "five are over the bound before the first one begins");
     assert_eq!(rows(&desk.commits[0]).len(), 5);
-    let mut desk = Desk::new(Rules { bounds: Bounds { lane_events: 2, ..Bounds::default() }, ..rules() });
+    let mut desk =
+        Desk::new(Rules { bounds: Bounds { lane_events: 2, lane_patience_ms: 0, ..Bounds::default() }, ..rules() });
     desk.deliver([event(1, "a")]);
     desk.deliver((2..=5).map(|seq| event(seq, "a")));
     assert!(desk.commits.is_empty(), "never while its first event runs");
@@ -136,6 +137,19 @@ fn a_lane_with_too_much_in_memory_is_parked_once_its_first_event_has_ended() {
     assert_eq!(desk.commits[0].lanes, [waiting("a", 0)]);
     desk.commit_all();
     assert_eq!(desk.loads.len(), 1, "it is due at once");
+}
+
+#[test]
+fn a_lane_that_gets_on_empties_itself_though_it_has_too_much_in_memory() {
+    let mut desk = Desk::new(Rules { bounds: Bounds { lane_events: 2, ..Bounds::default() }, ..rules() });
+    desk.deliver((1..=6).map(|seq| event(seq, "a")));
+    desk.pass(249);
+    desk.finish(1, Outcome::Done);
+    assert_eq!((rows(&desk.commits[0]), desk.take_started()), (vec![(1, "done")], vec![2]));
+    desk.commit_all();
+    desk.pass(1);
+    desk.finish(2, Outcome::Done);
+    assert_eq!(rows(&desk.commits[0]), [(2, "done"), (3, "parked"), (4, "parked"), (5, "parked"), (6, "parked")]);
 }
 
 #[test]

@@ -202,6 +202,7 @@ fn rules(dice: &mut Dice) -> Rules {
         breaker: breaker(dice),
         rate: rate(dice),
         bounds: bounds(dice),
+        gather_ms: dice.pick(&[0, 5, 50]),
     }
 }
 
@@ -215,6 +216,7 @@ pub(crate) fn bounds(dice: &mut Dice) -> Bounds {
         bytes: dice.pick(&[50, 100_000]),
         lane_events: dice.pick(&[1, 3, 100]),
         park_after_ms: dice.pick(&[0, 100, 5_000]),
+        lane_patience_ms: dice.pick(&[0, 0, 100]),
     }
 }
 
