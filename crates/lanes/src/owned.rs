@@ -14,8 +14,10 @@ mod reply;
 mod standing;
 mod start;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 pub(crate) use self::redrive::Letter;
 

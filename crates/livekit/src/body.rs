@@ -31,6 +31,10 @@ pub struct Facts {
     pub room_sid: Option<String>,
 }
 
+/// What counts of a room, and of a participant.
+const OF_ROOM: [&str; 2] = ["name", "sid"];
+const OF_PARTICIPANT: [&str; 1] = ["identity"];
+
 /// An object's fields as text. Nothing behind them is parsed until it is asked for.
 pub(crate) type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
@@ -51,9 +55,9 @@ pub fn inspect(body: &[u8]) -> Result<Facts, Refusal> {
     let kind = kind.map_err(|what| Refusal::NoEvent { what })?;
 
     let ([egress_id], [ingress_id]) = (texts_of(egress, ["egressId"]), texts_of(ingress, ["ingressId"]));
-    let ([room_name, room_sid], [identity]) = (texts_of(room, ["name", "sid"]), texts_of(participant, ["identity"]));
+    let ([room_name, room_sid], [identity]) = (texts_of(room, OF_ROOM), texts_of(participant, OF_PARTICIPANT));
     let ([track_sid], [job_id, job_room]) = (texts_of(track, ["sid"]), object(job, ["id", "room"]));
-    let (job_id, [job_room_name, job_room_sid]) = (filled(job_id), texts_of(job_room, ["name", "sid"]));
+    let (job_id, [job_room_name, job_room_sid]) = (filled(job_id), texts_of(job_room, OF_ROOM));
     let key = OrderingKey::of(&KeyFields {
         egress_id: egress_id.as_deref(),
         ingress_id: ingress_id.as_deref(),
@@ -72,6 +76,33 @@ pub fn inspect(body: &[u8]) -> Result<Facts, Refusal> {
         participant: identity.map(Cow::into_owned),
         room_sid: room_sid.or(job_room_sid).map(Cow::into_owned),
     })
+}
+
+/// Who and where an event is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// `room.name`, else `job.room.name`.
+    pub room: Option<String>,
+    /// `room.sid`, else `job.room.sid`.
+    pub room_sid: Option<String>,
+    /// `participant.identity`
+    pub participant: Option<String>,
+}
+
+/// Reads that alone, as [`inspect`] does: it costs about half. Nothing of a body that is not a JSON object.
+#[must_use]
+pub fn subject(body: &[u8]) -> Subject {
+    let json = std::str::from_utf8(body).ok();
+    let found = json.and_then(|json| members(json, ["room", "participant", "job"]).ok());
+    let [room, participant, job] = found.unwrap_or_default();
+    let ([room, room_sid], [identity]) = (texts_of(room, OF_ROOM), texts_of(participant, OF_PARTICIPANT));
+    let [job_room] = object(job, ["room"]);
+    let [job_room, job_room_sid] = texts_of(job_room, OF_ROOM);
+    Subject {
+        room: room.or(job_room).map(Cow::into_owned),
+        room_sid: room_sid.or(job_room_sid).map(Cow::into_owned),
+        participant: identity.map(Cow::into_owned),
+    }
 }
 
 fn required(value: Option<&RawValue>) -> Result<Cow<'_, str>, String> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use event::header;
 use futures_util::FutureExt as _;
 use lanes::{Crash, Input, Invocation, Outcome, Seq, Shard};
-use livekit::body;
+use livekit::body::{self, Subject};
 use store::{Event, Hold, Keyvalue, Marked, Owner, Report};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -216,7 +216,7 @@ impl Job {
 
     fn event(&self) -> wit::Event {
         let event = &self.invocation.event;
-        let facts = body::inspect(&event.body).ok();
+        let Subject { room, room_sid, participant } = body::subject(&event.body);
         // Most events have none of these headers, and need not be parsed for them.
         let named = PASSED_ON.iter().any(|(_, header)| event.headers.contains(header));
         let headers: serde_json::Value =
@@ -229,7 +229,7 @@ impl Job {
         let mut attribute = |name: &str, value: Option<String>| {
             attributes.extend(value.map(|value| (name.to_owned(), value)));
         };
-        attribute("room-sid", facts.as_ref().and_then(|facts| facts.room_sid.clone()));
+        attribute("room-sid", room_sid);
         attribute("received-at", rfc3339(i64::try_from(event.received_at_ms).ok()));
         attribute("final-attempt", self.invocation.is_final.then(|| "true".to_owned()));
         attribute("redriven", self.invocation.redriven.then(|| "true".to_owned()));
@@ -240,8 +240,8 @@ impl Job {
             id: event.identity.id.to_string(),
             kind: event.kind.to_string(),
             project: event.project.to_string(),
-            room: facts.as_ref().and_then(|facts| facts.room.clone()),
-            participant: facts.and_then(|facts| facts.participant),
+            room,
+            participant,
             created_at: rfc3339(event.identity.created.checked_mul(1_000)).unwrap_or_default(),
             attempt: self.invocation.attempt,
             deadline_ms: millis(self.generation.limits.timeout),

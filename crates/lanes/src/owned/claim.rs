@@ -1,6 +1,8 @@
 //! A lease that became ours.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use foldhash::HashMap;
 
 use super::{Core, Owned};
 use crate::lane::{Lane, Saved};
@@ -24,9 +26,9 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             seen,
             astray: 0,
             asked: VecDeque::new(),
-            live: HashMap::new(),
+            live: HashMap::default(),
             ids: BTreeMap::new(),
-            lanes: HashMap::new(),
+            lanes: HashMap::default(),
             ready: VecDeque::new(),
             waits_in_memory: BTreeSet::new(),
             waits_in_store: BTreeSet::new(),

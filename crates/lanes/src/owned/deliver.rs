@@ -1,7 +1,8 @@
 //! What arrives: deliveries, look-ups, and the word that nothing more is there.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::commit::{Count, Counted, Fate, Pending};
 use super::{Core, Owned};
@@ -130,7 +131,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             if self.is_stopping(core) {
                 self.live.remove(&fresh.identity);
                 self.forget(fresh.bytes);
-            } else if known.contains_key(&fresh.seq) {
+            } else if known.contains_key(&fresh.seq) || self.was_dead(&fresh) {
                 // Another sequence has the identity; or this one has, by a commit whose progress is not ours any more.
                 self.live.remove(&fresh.identity);
                 self.forget(fresh.bytes);
@@ -147,6 +148,12 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         for key in touched {
             self.tend(core, &key);
         }
+    }
+
+    /// Has an operator seen it dead, though nothing of ours has settled it? Then somebody else owns the shard by now.
+    fn was_dead(&self, fresh: &Fresh<E>) -> bool {
+        let lane = self.lanes.get(&fresh.key);
+        lane.is_some_and(|lane| lane.redriving.contains(&fresh.seq) || lane.redriven.contains(&fresh.seq))
     }
 
     /// Its ledger row stands by itself: what never runs needs no lane.

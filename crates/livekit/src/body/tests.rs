@@ -47,6 +47,25 @@ fn the_facts_are_those_of_the_body() {
 }
 
 #[test]
+fn who_and_where_it_is_about_is_read_alone_as_with_the_rest() {
+    let room = json!({"name": "r", "sid": "RM_1"});
+    for extra in [
+        json!({}),
+        json!({"room": room, "participant": {"identity": "p"}, "job": {"room": {"name": "j", "sid": "RM_2"}}}),
+        json!({"job": {"id": "AJ_1", "room": {"name": "j", "sid": "RM_2"}}}),
+        json!({"room": {"name": "", "sid": 7}, "participant": ["p"], "job": {"room": {"name": "j"}}}),
+    ] {
+        let mut body = json!({"event": "x", "id": "EV_1"});
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let facts = inspect(body.to_string().as_bytes()).unwrap();
+        let Subject { room, room_sid, participant } = subject(body.to_string().as_bytes());
+        assert_eq!((room, room_sid, participant), (facts.room, facts.room_sid, facts.participant), "{extra}");
+    }
+    assert_eq!(subject(b"[1]"), Subject::default());
+    assert_eq!(subject(b"{\"room\":{\"name\":\"r\"}"), Subject::default(), "cut off");
+}
+
+#[test]
 fn created_at_is_read_as_text_and_number_and_is_0_otherwise() {
     for (value, expected) in
         [("\"7\"", 7), ("7", 7), ("\"-7\"", -7), ("null", 0), ("\"soon\"", 0), ("[]", 0), ("99999999999999999999", 0)]

@@ -216,3 +216,17 @@ fn what_is_behind_an_attempt_that_was_taken_back_does_not_wait_for_its_time() {
     desk.load(vec![stored(3)]);
     assert_eq!(desk.take_started(), [3]);
 }
+
+/// Somebody else owns the shard by now, and has made a dead letter of it.
+#[test]
+fn what_is_redriven_while_it_is_looked_up_does_not_run_beside_that() {
+    let mut desk = Desk::new(rules());
+    desk.lookups = Some(Vec::new());
+    desk.deliver([event(1, "a")]);
+    let (lookup, _) = desk.lookups.take().unwrap()[0];
+    desk.redrive(1, "a", 1);
+    desk.feed(Input::LookedUp { shard: 0, lookup, known: Vec::new() });
+    assert!(desk.started.is_empty());
+    assert_eq!(rows(&desk.commits[0]), [(1, "parked")]);
+    assert_eq!(desk.commits.len(), 1);
+}
