@@ -33,7 +33,8 @@ const MAY_GROW: usize = 64 << 20;
 /// Between two events of their neighbour.
 const PACE: Duration = Duration::from_millis(5);
 
-/// The time of guests that would never end, of those that are slowly answered, and of those that end by themselves.
+/// The time of guests that would never end, which they spend on a processor, of those that wait for ever, of those that are slowly answered, and of those that end by themselves.
+const LOOPING: Duration = Duration::from_millis(20);
 const SHORT: Duration = Duration::from_millis(100);
 const MIDDLE: Duration = Duration::from_millis(500);
 const LONG: Duration = Duration::from_mins(2);
@@ -62,8 +63,8 @@ async fn in_a_process_of_its_own() {
     };
     let (silent, drip) = (request(json!({"first_byte_ms": 50}), "/silent"), request(json!({}), "/drip"));
     let kinds: [(&str, Duration, &[&str]); 14] = [
-        ("loop", SHORT, &["timeout"]),
-        ("call-flood", SHORT, &["timeout"]),
+        ("loop", LOOPING, &["timeout"]),
+        ("call-flood", LOOPING, &["timeout"]),
         ("sleep:600000", SHORT, &["timeout_waiting"]),
         // A machine that is busy may not let the guest say what it makes of it.
         (drip.as_str(), MIDDLE, &["retry", "timeout_waiting", "timeout"]),
@@ -80,7 +81,7 @@ async fn in_a_process_of_its_own() {
     ];
     let grants = Grants { http: Arc::new(client(&[&upstream.url("")])), ..Grants::default() };
     let behave = Rig::behave(rooms(kinds.iter().map(|(behaviour, ..)| *behaviour)), LONG, grants).await;
-    let starting = prepared(&testkit::fixtures::plugin("start-loops").unwrap(), SHORT, &behave).await;
+    let starting = prepared(&testkit::fixtures::plugin("start-loops").unwrap(), LOOPING, &behave).await;
     let growing = prepared(&testkit::fixtures::path("guests/table-growth.wasm"), LONG, &behave).await;
     let run = async |size: usize| {
         for (at, (behaviour, timeout, names)) in kinds.iter().enumerate() {

@@ -143,7 +143,7 @@ fn a_lane_with_too_much_in_memory_is_parked_once_its_first_event_has_ended() {
 fn a_lane_that_gets_on_empties_itself_though_it_has_too_much_in_memory() {
     let mut desk = Desk::new(Rules { bounds: Bounds { lane_events: 2, ..Bounds::default() }, ..rules() });
     desk.deliver((1..=6).map(|seq| event(seq, "a")));
-    desk.pass(249);
+    desk.pass(999);
     desk.finish(1, Outcome::Done);
     assert_eq!((rows(&desk.commits[0]), desk.take_started()), (vec![(1, "done")], vec![2]));
     desk.commit_all();
