@@ -118,7 +118,7 @@ async fn run(flags: &Flags) -> Result<()> {
         node: flags.node.clone(),
     };
     let elsewhere = Prefilled::new(size.rows_elsewhere)?;
-    let mut text = format!(
+    let head = format!(
         "{}; Roomwire built with {}. Servers, load and worker share the machine. Medians of {} drains of {} events, with {} rows \
          in the ledger before; elsewhere of {} rounds (languages: {}), with {} rows; ratios are medians of those within a round.\n",
         machine::describe(),
@@ -130,17 +130,17 @@ async fn run(flags: &Flags) -> Result<()> {
         size.guest_rounds,
         size.rows_elsewhere,
     );
+    let mut parts = Vec::new();
     for part in &flags.parts {
         let began = Instant::now();
-        text.push('\n');
-        text.push_str(&measure(*part, flags, &size, &programs, &elsewhere).await?);
+        parts.push(measure(*part, flags, &size, &programs, &elsewhere).await?);
         eprintln!("==> {part:?} took {} s", began.elapsed().as_secs());
         // After each part, so that one that fails costs no other one.
         if let Some(file) = &flags.write {
-            report::write(file, "bench-runner", &text)?;
+            report::write_parts(file, "bench-runner", &head, &parts)?;
         }
     }
-    println!("{text}");
+    println!("{head}\n{}", parts.join("\n"));
     eprintln!("==> done in {} s", started.elapsed().as_secs());
     Ok(())
 }

@@ -69,6 +69,8 @@ async fn a_request_that_failed_is_sent_again_with_the_same_key_and_one_that_is_n
     });
     let rules = json!({
         "retry": { "for": "1s", "initial": "10ms" },
+        // The time in which it is open would not count against `for`.
+        "breaker": "off",
         "allow": { "publish": ["out.>"], "http": [granted.origin] },
     });
     let site = Site::start(WINDOW, &[handler("caller", "behave", behaviours, rules)?]).await?;
