@@ -89,7 +89,7 @@ pub struct Subject {
     pub participant: Option<String>,
 }
 
-/// Reads that alone, as [`inspect`] does: it costs about half. Nothing of a body that is not a JSON object.
+/// Reads that alone, as [`inspect`] does. Nothing of a body that is not a JSON object.
 #[must_use]
 pub fn subject(body: &[u8]) -> Subject {
     let json = std::str::from_utf8(body).ok();

@@ -156,6 +156,7 @@ impl Store {
     /// Marks all that runs of a shard from now on: nothing of it may begin before what this returns says that the mark
     /// is written. It outlives the process, not the machine, and costs no fsync; trouble with it is logged and stops
     /// nothing. A durable mark of [`Store::mark_alone`] is over with it. Marks of a shard are to be made in order.
+    /// Whoever has waited for a mark has waited for all that were made before it, of whatever shard.
     #[must_use]
     pub fn mark(&self, owner: &Owner, running: &[Seq]) -> Marked {
         match &self.inner.backend {

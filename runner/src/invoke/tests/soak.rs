@@ -33,7 +33,8 @@ const MAY_GROW: usize = 64 << 20;
 /// Between two events of their neighbour.
 const PACE: Duration = Duration::from_millis(5);
 
-/// The time of guests that would never end, which they spend on a processor, of those that wait for ever, of those that are slowly answered, and of those that end by themselves.
+/// The time of guests that would never end, which they spend on a processor, of those that wait for ever, of those that
+/// are slowly answered, and of those that end by themselves.
 const LOOPING: Duration = Duration::from_millis(20);
 const SHORT: Duration = Duration::from_millis(100);
 const MIDDLE: Duration = Duration::from_millis(500);
