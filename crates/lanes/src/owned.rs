@@ -125,8 +125,6 @@ pub(crate) struct Owned<E, R> {
     unanswered: Option<Unanswered<E, R>>,
     /// Since when there is something to commit that waits for more.
     gathering_since: Option<Millis>,
-    /// When an invocation began last.
-    last_start: Millis,
 
     events: u64,
     bytes: u64,

@@ -40,7 +40,6 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             counted: Vec::new(),
             unanswered: None,
             gathering_since: None,
-            last_start: 0,
             events: 0,
             bytes: 0,
             read: 0,

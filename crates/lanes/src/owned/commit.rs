@@ -178,10 +178,9 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     /// backlog is then written in few large commits, and a single event at once.
     fn gathers(&mut self, core: &Core<E, R>) -> bool {
         let since = *self.gathering_since.get_or_insert(core.now);
-        let fresh = core.now.saturating_sub(self.last_start) < FRESH_MS;
+        let Some(fresh_until) = self.fresh_until() else { return false };
         !self.is_stopping(core)
-            && !self.running.is_empty()
-            && (fresh || !self.ready.is_empty())
+            && (core.now < fresh_until || !self.ready.is_empty())
             && self.pending.len() < GATHER_ROWS
             && core.now.saturating_sub(since) < core.rules.gather_ms
     }
@@ -189,9 +188,14 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     /// When what is to be committed has waited long enough.
     pub(super) fn gathered_at(&self, gather_ms: Millis) -> Option<Millis> {
         let since = self.gathering_since.filter(|_| self.unanswered.is_none())?;
-        let fresh_until = self.last_start.saturating_add(FRESH_MS);
         let at = since.saturating_add(gather_ms);
-        Some(if self.ready.is_empty() { at.min(fresh_until) } else { at })
+        let fresh_until = self.fresh_until().filter(|_| self.ready.is_empty());
+        Some(fresh_until.map_or(at, |fresh_until| at.min(fresh_until)))
+    }
+
+    /// Until when what began last of all that runs is taken to be about to end; nothing if nothing runs.
+    fn fresh_until(&self) -> Option<Millis> {
+        self.running.last_key_value().map(|(_, run)| run.started.saturating_add(FRESH_MS))
     }
 
     /// Sends the unanswered commit under a new number, with the progress of what it has now.

@@ -95,7 +95,6 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         lane.running = true;
         let run = Run { key: key.clone(), seq, started: core.now, is_final, discard: false };
         self.running.insert(invocation.invocation, run);
-        self.last_start = core.now;
         core.gate.started(core.now, self.shard, invocation.invocation, &core.rules, core.shards);
         Some(invocation)
     }

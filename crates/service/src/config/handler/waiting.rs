@@ -20,7 +20,7 @@ pub struct Waiting {
     pub events: NonZeroU32,
     /// Bytes of them.
     pub bytes: u64,
-    /// Events of one room; with more of them the room waits in the state store.
+    /// Events of one room; with more of them, the first of them there for a second, the room waits in the state store.
     pub room_events: NonZeroU32,
     /// A room that must wait longer does so in the state store.
     pub park_after: Duration,
