@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use event::topology;
@@ -41,6 +41,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// How often the metrics of the store are read.
 const STATISTICS: Duration = Duration::from_secs(5);
+
+/// Where much waits, counting it takes its time: the pause is at least so many times as long.
+const COUNTING: u32 = 20;
 
 /// Room that a message's headers and the protocol need beside its body.
 const MESSAGE_ROOM: usize = 64 << 10;
@@ -256,12 +259,14 @@ fn is_passing(error: &RunError) -> bool {
 
 async fn statistics(store: Store, metrics: Metrics, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
+        let began = Instant::now();
         match (store.books().await, store.counts().await) {
             (Ok(books), Ok(counts)) => metrics.stored(&books, &counts),
             (Err(error), _) | (_, Err(error)) => tracing::warn!(error = %Chain(&error), "failed to read the books"),
         }
+        let pause = STATISTICS.max(began.elapsed() * COUNTING);
         tokio::select! {
-            () = tokio::time::sleep(STATISTICS) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => {}
         }
     }

@@ -88,14 +88,14 @@ impl Place {
 }
 
 async fn prepare(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    // Statements are planned once, maybe while the tables are empty, and so that they search indexes all the same. Nothing
-    // waits for a lock, and no transaction stays open, for longer than a lease lasts; what a commit has written is on the
-    // disk, whatever the server's default is.
+    // Statements are planned once, maybe while the tables are empty, and so that they search indexes all the same, in the
+    // order of these. Nothing waits for a lock, and no transaction stays open, for longer than a lease lasts; what a commit
+    // has written is on the disk, whatever the server's default is.
     const SETTINGS: &str = "
         select set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
-            set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
-            set_config('jit', 'off', false), set_config('lock_timeout', '4s', false),
-            set_config('statement_timeout', '30s', false),
+            set_config('enable_bitmapscan', 'off', false), set_config('enable_hashjoin', 'off', false),
+            set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false),
+            set_config('lock_timeout', '4s', false), set_config('statement_timeout', '30s', false),
             set_config('idle_in_transaction_session_timeout', '5s', false),
             set_config('default_transaction_isolation', 'read committed', false),
             set_config('synchronous_commit', case current_setting('synchronous_commit')

@@ -1,5 +1,7 @@
 //! The statements of the outbox: whoever owns the shard that a message comes from sends it. Rows are looked for one by one
 //! (`offset 0` keeps the planner from walking the table instead).
+//!
+//! They are planned once, most likely while the outbox is empty, and are right for a full one all the same.
 
 use std::collections::HashSet;
 
@@ -27,28 +29,31 @@ macro_rules! ours {
 
 /// Asks for messages after a place, by place, that are this runner's to send.
 pub(crate) fn ask(me: &str, after_id: i64, limit: u32) -> Ask {
-    const WAITING: &str = concat!(
-        "select o.id as id, w.handler as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
-            o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
-            o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error,
-            (
-                select md5(string_agg(concat_ws('/', p.handler_id, p.run, p.shard, p.epoch, p.clean), ','
-                    order by p.handler_id, p.run, p.shard))
-                from progress as p where ",
-        ours!("$3"),
-        "
-            ) as owned
-        from outbox as o
-        cross join lateral (
-            select h.name as handler from progress as p join handlers as h on h.id = p.handler_id
-            where p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and ",
-        ours!("$3"),
-        " offset 0
-        ) as w
-        where o.id > $1 and o.request is null order by o.id limit $2"
-    );
     Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
 }
+
+/// That a row is no request is seen where its owner is: the planner takes next to nothing for a message otherwise, and
+/// would then rather sort all that there are than take them by place until there are enough.
+const WAITING: &str = concat!(
+    "select o.id as id, w.handler as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
+        o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
+        o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error,
+        (
+            select md5(string_agg(concat_ws('/', p.handler_id, p.run, p.shard, p.epoch, p.clean), ','
+                order by p.handler_id, p.run, p.shard))
+            from progress as p where ",
+    ours!("$3"),
+    "
+        ) as owned
+    from outbox as o
+    cross join lateral (
+        select h.name as handler from progress as p join handlers as h on h.id = p.handler_id
+        where p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and o.request is null and ",
+    ours!("$3"),
+    " offset 0
+    ) as w
+    where o.id > $1 order by o.id limit $2"
+);
 
 /// Asks for the first request of each lane after a place, by place, that is this runner's to send. Two keys of one hash
 /// are a lane: the one waits for the other.
@@ -144,4 +149,27 @@ pub(crate) async fn failed(conn: &mut PgConnection, rows: &[(i64, String)], know
         .execute(conn)
         .await
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _, raw_sql};
+    use testkit::PostgresServer;
+
+    use super::super::connect::Place;
+
+    #[tokio::test]
+    async fn a_page_that_was_planned_for_an_empty_outbox_takes_its_rows_by_place_and_sorts_nothing() {
+        let url = PostgresServer::shared().await.unwrap().database().await.unwrap();
+        let place = Place::of(&url).unwrap();
+        place.migrate().await.unwrap();
+        let mut conn = place.connect().await.unwrap();
+        let prepare = format!("prepare waiting (bigint, bigint, text) as {}", super::WAITING);
+        raw_sql(AssertSqlSafe(prepare)).execute(&mut conn).await.unwrap();
+        let plan = raw_sql("explain execute waiting (0, 512, 'me')").fetch_all(&mut conn).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|step| step.get(0)).collect();
+        let by_place = plan.iter().any(|step| step.contains("Index Scan using outbox_pkey on outbox"));
+        let sorted = plan.iter().any(|step| step.contains("Sort Key: o.id"));
+        assert!(by_place && !sorted, "{plan:#?}");
+    }
 }
