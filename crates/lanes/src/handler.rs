@@ -33,9 +33,17 @@ impl<E: Clone, R: Clone> Handler<E, R> {
     /// Tell it what happened; carry out what it answers, in order.
     #[must_use]
     pub fn handle(&mut self, now: Millis, input: Input<E, R>) -> Vec<Command<E, R>> {
+        self.handle_all(now, [input])
+    }
+
+    /// The same for what happened at one time: it decides once, when it knows of all of it.
+    #[must_use]
+    pub fn handle_all(&mut self, now: Millis, inputs: impl IntoIterator<Item = Input<E, R>>) -> Vec<Command<E, R>> {
         self.core.now = now;
         self.new_rules = false;
-        self.take(input);
+        for input in inputs {
+            self.take(input);
+        }
         self.decide();
         std::mem::take(&mut self.core.out)
     }

@@ -7,6 +7,7 @@ use lanes::{
 use super::oracle::Judged;
 use super::plan::{ACTIONS, Action, Sabotage, bounds, concurrency, rate};
 use super::process::{Process, Question, Transit};
+use super::starts::Running;
 use super::store::{DeadRow, SimCommit, SimRow};
 use super::truth::{Event, Poison, Report};
 use super::world::World;
@@ -331,27 +332,44 @@ impl World {
         (!changed.is_empty()).then_some(CommitReply::Refused(changed))
     }
 
-    /// An invocation ends, or ends the process.
+    /// Some invocations end at the same time, or one ends the process.
     pub(crate) fn finish(&mut self) -> Judged {
-        let running: Vec<u64> = self.process.running.keys().copied().collect();
-        if running.is_empty() {
+        let together = if self.dice.percent(30) { self.dice.from(2, 6) } else { 1 };
+        let mut ended = Vec::new();
+        for _ in 0..together {
+            let running: Vec<u64> = self.process.running.keys().copied().collect();
+            if running.is_empty() {
+                break;
+            }
+            let invocation = self.dice.pick(&running);
+            let run = self.process.running[&invocation].clone();
+            let known = &self.truth.known[run.of];
+            let was_dead = self.stores[usize::from(run.shard)].was_dead.contains(&run.of);
+            if known.killer && !was_dead {
+                if ended.is_empty() {
+                    self.say(|| format!("* {} of shard {} kills", run.seq, run.shard));
+                    return self.crash();
+                }
+                break;
+            }
+            ended.push(self.end(invocation, &run));
+        }
+        if ended.is_empty() {
             return Ok(());
         }
-        let invocation = self.dice.pick(&running);
-        let run = self.process.running[&invocation].clone();
-        let known = &self.truth.known[run.of];
-        let was_dead = self.stores[usize::from(run.shard)].was_dead.contains(&run.of);
-        if known.killer && !was_dead {
-            self.say(|| format!("* {} of shard {} kills", run.seq, run.shard));
-            return self.crash();
-        }
+        self.process.gate.judge(self.now, &self.plan.rules);
+        self.feed_all(ended)
+    }
+
+    /// An invocation has ended.
+    fn end(&mut self, invocation: u64, run: &Running) -> Input<Event, Report> {
         self.process.running.remove(&invocation);
         let outcome = self.outcome();
         self.moment += 1;
         self.truth.execs[run.exec].end = Some((self.moment, outcome));
         self.truth.execs[run.exec].ended_at = self.now;
         if !run.orphan {
-            self.process.gate.end(self.now, &self.plan.rules, (run.shard, invocation), &run.key, outcome);
+            self.process.gate.end(&self.plan.rules, (run.shard, invocation), &run.key, outcome);
         }
         let poison = match self.dice.from(0, 2) {
             _ if self.calm || !self.dice.percent(self.plan.poison) => Poison::None,
@@ -366,7 +384,7 @@ impl World {
         {
             claim.cleared.insert(run.seq);
         }
-        self.feed(Input::Finished { shard: run.shard, invocation, outcome, report })
+        Input::Finished { shard: run.shard, invocation, outcome, report }
     }
 
     fn outcome(&mut self) -> Outcome {

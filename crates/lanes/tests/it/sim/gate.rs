@@ -41,8 +41,8 @@ impl Gate {
         Ok(())
     }
 
-    /// An invocation that somebody waits for ended.
-    pub(crate) fn end(&mut self, now: Millis, rules: &Rules, run: (Shard, u64), key: &Arc<str>, outcome: Outcome) {
+    /// An invocation that somebody waits for ended. What that means is judged once all that ended with it has.
+    pub(crate) fn end(&mut self, rules: &Rules, run: (Shard, u64), key: &Arc<str>, outcome: Outcome) {
         self.probe = self.probe.filter(|&probe| probe != run);
         let Some(breaker) = &rules.breaker else { return };
         match outcome {
@@ -54,15 +54,19 @@ impl Gate {
             }
             Outcome::Permanent | Outcome::HostFailed | Outcome::Conflict => {}
         }
-        self.open_or_close(now, breaker);
+    }
+
+    /// Some invocations ended at this time.
+    pub(crate) fn judge(&mut self, now: Millis, rules: &Rules) {
+        if let Some(breaker) = &rules.breaker {
+            self.open_or_close(now, breaker);
+        }
     }
 
     pub(crate) fn lose(&mut self, now: Millis, rules: &Rules, shard: Shard) {
         self.failing.retain(|(of, _)| *of != shard);
         self.probe = self.probe.filter(|(of, _)| *of != shard);
-        if let Some(breaker) = &rules.breaker {
-            self.open_or_close(now, breaker);
-        }
+        self.judge(now, rules);
     }
 
     pub(crate) fn new_rate(&mut self) {

@@ -110,9 +110,13 @@ impl World {
     }
 
     pub(crate) fn feed(&mut self, input: Input<Event, Report>) -> Judged {
+        self.feed_all(vec![input])
+    }
+
+    pub(crate) fn feed_all(&mut self, inputs: Vec<Input<Event, Report>>) -> Judged {
         self.moment += 1;
-        self.say(|| format!("> {input:?}"));
-        let commands = self.process.handler.handle(self.now, input);
+        self.say(|| format!("> {inputs:?}"));
+        let commands = self.process.handler.handle_all(self.now, inputs);
         for command in commands {
             self.say(|| format!("  < {command:?}"));
             self.carry_out(command)?;
