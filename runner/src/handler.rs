@@ -7,6 +7,7 @@ mod claim;
 mod deliver;
 mod run;
 mod stand;
+mod starts;
 
 pub(crate) use self::stand::Stand;
 
@@ -23,7 +24,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use self::run::Starts;
+use self::starts::Starts;
 use crate::config::Handler;
 use crate::filter::Filter;
 use crate::fleet::{Shards, Standing};
@@ -179,13 +180,7 @@ impl Task {
         loop {
             let wake = self.machine.next_wake().map(|at| self.clock.instant(at));
             tokio::select! {
-                Some(message) = self.inbox.recv() => {
-                    self.receive(message, draining);
-                    for _ in 1..BURST {
-                        let Ok(message) = self.inbox.try_recv() else { break };
-                        self.receive(message, draining);
-                    }
-                }
+                Some(message) = self.inbox.recv() => self.receive_all(message, draining),
                 () = sleep_until(wake), if wake.is_some() => self.feed(Input::Tick),
                 // The machine walks all its lanes for this: not with every input.
                 _ = measure.tick() => self.shared.metrics.waiting(&self.config, &self.machine),
@@ -206,14 +201,40 @@ impl Task {
         }
     }
 
+    /// Takes what is in the inbox, as much of it as one decision about starts may be for. Of invocations that ended one
+    /// after the other the machine hears at once, and decides once.
+    fn receive_all(&mut self, first: Message, draining: bool) {
+        let (mut ended, mut next, mut taken) = (Vec::new(), Some(first), 0);
+        while let Some(message) = next {
+            match message {
+                Message::Ended(inputs) => ended.extend(inputs),
+                message => {
+                    self.end(std::mem::take(&mut ended));
+                    self.receive(message, draining);
+                }
+            }
+            taken += 1;
+            next = if taken < BURST { self.inbox.try_recv().ok() } else { None };
+        }
+        self.end(ended);
+    }
+
+    fn end(&mut self, inputs: Vec<MachineInput>) {
+        if inputs.is_empty() {
+            return;
+        }
+        for command in self.machine.handle_all(self.clock.now(), inputs) {
+            self.carry_out(command);
+        }
+    }
+
     fn receive(&mut self, message: Message, draining: bool) {
         match message {
             Message::Input(input) => {
                 self.note(&input);
                 self.feed(input);
             }
-            // The machine decides of each alone.
-            Message::Ended(inputs) => inputs.into_iter().for_each(|input| self.feed(input)),
+            Message::Ended(inputs) => self.end(inputs),
             Message::Claim { shard } if draining => self.standing.remove(shard),
             Message::Claim { shard } => self.claim(shard),
             Message::GiveBack { shard } if self.shards.contains_key(&shard) => {

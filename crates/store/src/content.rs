@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lanes::{Identity, Millis, Seq};
 
-use crate::Keyvalue;
+use crate::{Headers, Keyvalue};
 
 /// The run that is not a replay.
 pub const LIVE: &str = "live";
@@ -25,8 +25,8 @@ pub struct Event {
     pub project: Arc<str>,
     /// The event's type, verbatim.
     pub kind: Arc<str>,
-    /// The NATS headers: a JSON object of name and value (a list where a name stands several times).
-    pub headers: Arc<str>,
+    /// The NATS headers.
+    pub headers: Headers,
     /// The body, byte for byte.
     pub body: Bytes,
     /// What tells its copies from other events.
@@ -43,7 +43,7 @@ impl Event {
     pub fn occupies(&self) -> u64 {
         // The allocations around body and headers: identity, key, kind, and the bookkeeping of each.
         const AROUND: usize = 512;
-        let bytes = self.body.len().saturating_add(self.headers.len()).saturating_add(AROUND);
+        let bytes = self.body.len().saturating_add(self.headers.bytes()).saturating_add(AROUND);
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }

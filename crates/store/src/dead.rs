@@ -70,7 +70,7 @@ pub(crate) fn line(sheet: &mut impl Sheet, entry: Entry<'_>, first_at: u64) {
         .nat(first_at)
         .opt_int(plugin)
         .nat(event.received_at_ms)
-        .text(&event.headers)
+        .text(&event.headers.to_json())
         .bytes(&event.body);
 }
 

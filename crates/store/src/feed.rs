@@ -3,7 +3,6 @@
 use event::{HandlerName, Prefix, header, subject};
 use jiff::Timestamp;
 use lanes::Millis;
-use serde_json::{Map, Value};
 use tracing::warn;
 
 /// Header of the feed: the handler for which the event is dead.
@@ -52,7 +51,8 @@ pub(crate) struct Notice {
 impl Death<'_> {
     /// The message; none for what came out of the feed itself, which is stored only, so that nothing goes in circles.
     pub(crate) fn notice(&self) -> Option<Notice> {
-        let mut headers = headers_of(&self.event.headers);
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let mut headers: Vec<_> = self.event.headers.iter().map(owned).collect();
         if headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(RW_DIED_AT)) {
             return None;
         }
@@ -100,31 +100,6 @@ impl Death<'_> {
 /// A name as one part of a message id: visible ASCII without slashes, so that no two ids can be taken for each other.
 pub(crate) fn id_part(name: &str) -> String {
     header::encode(name).replace('/', "%2F")
-}
-
-fn headers_of(json: &str) -> Vec<(String, String)> {
-    let map: Map<String, Value> = match serde_json::from_str(json) {
-        Ok(map) => map,
-        Err(error) => {
-            warn!(%error, "the headers of an event are not a JSON object: its dead letter goes out without them");
-            return Vec::new();
-        }
-    };
-    let mut headers = Vec::with_capacity(map.len());
-    for (name, value) in map {
-        let values = match value {
-            Value::Array(values) => values,
-            value => vec![value],
-        };
-        for value in values {
-            let text = match value {
-                Value::String(text) => text,
-                value => value.to_string(),
-            };
-            headers.push((name.clone(), text));
-        }
-    }
-    headers
 }
 
 fn time(ms: Millis) -> String {

@@ -204,7 +204,7 @@ pub(crate) fn letter(row: &dyn Fields) -> Result<(DeadLetter, Ask), Failure> {
     let event = event(row)?;
     let letter = DeadLetter {
         summary: summary(row)?,
-        headers: serde_json::from_str(&event.headers).map_err(|error| Failure::Invalid("headers", error))?,
+        headers: serde_json::from_str(&row.text("headers")?).map_err(|error| Failure::Invalid("headers", error))?,
         body: event.body,
         received_at_ms: event.received_at_ms,
         digest: row.opt_text("digest")?,

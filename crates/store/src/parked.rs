@@ -6,7 +6,7 @@ use bytes::Bytes;
 use lanes::{AttemptState, Identity, Seq, Shard, StoredEvent};
 
 use crate::{
-    Event, Row,
+    Event, Headers, Row,
     fields::{Ask, Fields},
     sheet::{Line, Sheet},
 };
@@ -24,7 +24,7 @@ pub(crate) fn line(sheet: &mut impl Sheet, row: &Row, attempts: AttemptState, re
         .text(&event.kind)
         .text(&event.key)
         .nat(event.received_at_ms);
-    attempt_fields(fields, attempts).int(redriven).text(&event.headers).bytes(&event.body);
+    attempt_fields(fields, attempts).int(redriven).text(&event.headers.to_json()).bytes(&event.body);
 }
 
 /// Adds a parked event whose attempts change.
@@ -82,7 +82,7 @@ pub(crate) fn event(row: &dyn Fields) -> Result<Event, sqlx::Error> {
         seq: row.nat("seq")?,
         project: Arc::clone(&project),
         kind: row.text("kind")?.into(),
-        headers: row.text("headers")?.into(),
+        headers: Headers::from_json(&row.text("headers")?),
         body: Bytes::from(row.bytes("body")?),
         identity: Identity { project, created: row.int("created")?, id: row.text("event_id")?.into() },
         key: row.text("key")?.into(),

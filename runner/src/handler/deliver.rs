@@ -7,12 +7,12 @@ use async_nats::HeaderMap;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use bytes::Bytes;
 use event::{Envelope, EventId, header, topology};
 use futures_util::{FutureExt as _, StreamExt as _};
 use lanes::{Delivery, Identity, Input, Seq, Shard, Verdict};
-use serde::Serializer as _;
 use service::config::DEAD_LETTER;
-use store::Event;
+use store::{Event, Headers};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::claim::{Stream, is_anchored};
@@ -243,7 +243,7 @@ impl Puller {
     fn delivery(&self, message: &jetstream::Message) -> Option<Delivery<Arc<Event>>> {
         let info = message.info().ok()?;
         let (seq, consumer_seq) = (info.stream_sequence, info.consumer_sequence);
-        let headers = Headers::of(message.headers.as_ref());
+        let headers = headers(message.headers.as_ref());
         let envelope = Envelope::from_headers(|name| headers.get(name));
         let (envelope, verdict) = match envelope {
             Ok(envelope) => {
@@ -257,7 +257,7 @@ impl Puller {
                 (None, Verdict::NotSubscribed)
             }
         };
-        let event = Arc::new(event_of(seq, envelope.as_ref(), &headers, message));
+        let event = Arc::new(event_of(seq, envelope.as_ref(), headers, message.payload.clone()));
         Some(Delivery {
             seq,
             consumer_seq,
@@ -270,35 +270,15 @@ impl Puller {
     }
 }
 
-/// The headers of a message, each name once, by name. There are about fifteen, and each is looked for: walking them costs
-/// less than the map's look-ups, which make a name of each text.
-struct Headers<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Headers<'a> {
-    fn of(map: Option<&'a HeaderMap>) -> Self {
-        let map = map.into_iter().flat_map(HeaderMap::iter);
-        let mut fields: Vec<_> =
-            map.filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str()))).collect();
-        // In one order, so that the same message has the same text each time.
-        fields.sort_unstable();
-        Self(fields)
-    }
-
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(of, _)| *of == name).map(|(_, value)| *value)
-    }
-
-    fn json(&self) -> String {
-        let mut json = Vec::with_capacity(1_024);
-        // Texts can always be written to memory.
-        let _ = serde_json::Serializer::new(&mut json).collect_map(self.0.iter().copied());
-        String::from_utf8(json).unwrap_or_default()
-    }
+/// All headers of a message: walking them costs less than the map's look-ups, which make a name of each text.
+fn headers(map: Option<&HeaderMap>) -> Headers {
+    let map = map.into_iter().flat_map(HeaderMap::iter);
+    map.flat_map(|(name, values)| values.iter().map(move |value| (name.as_ref(), value.as_str()))).collect()
 }
 
 /// A message of the dead-letter feed has the headers of the event that died. As an event of its own it has the type of
 /// the feed and the id of the message, of which there is one for each death.
-fn of_the_feed(mut envelope: Envelope, headers: &Headers<'_>) -> Envelope {
+fn of_the_feed(mut envelope: Envelope, headers: &Headers) -> Envelope {
     DEAD_LETTER.clone_into(&mut envelope.kind);
     let id = headers.get(header::NATS_MSG_ID).and_then(|id| EventId::try_from(id.to_owned()).ok());
     if let Some(id) = id {
@@ -307,15 +287,15 @@ fn of_the_feed(mut envelope: Envelope, headers: &Headers<'_>) -> Envelope {
     envelope
 }
 
-fn event_of(seq: Seq, envelope: Option<&Envelope>, headers: &Headers<'_>, message: &jetstream::Message) -> Event {
+fn event_of(seq: Seq, envelope: Option<&Envelope>, headers: Headers, body: Bytes) -> Event {
     let id: Arc<str> = envelope.map_or_else(|| format!("message-{seq}").into(), |envelope| envelope.id.as_str().into());
     let project: Arc<str> = envelope.map_or("default", |envelope| envelope.project.as_str()).into();
     Event {
         seq,
         project: project.clone(),
         kind: envelope.map_or("other", |envelope| envelope.kind.as_str()).into(),
-        headers: headers.json().into(),
-        body: message.payload.clone(),
+        headers,
+        body,
         identity: Identity { project, created: envelope.map_or(0, |envelope| envelope.created_at), id },
         key: envelope.map_or("default", |envelope| envelope.key.as_str()).into(),
         received_at_ms: envelope.map_or(0, |envelope| envelope.received_at_ms),

@@ -1,6 +1,5 @@
 //! Running invocations: the mark first, then the guest, then the report.
 
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use store::{Event, Hold, Keyvalue, Marked, Owner, Report};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::starts::Invocations;
 use super::{MachineInput, Message, Owned, Task, send, wait_for_store};
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::host::{Access, Lease, Level, LogLine, Uncommitted};
@@ -35,31 +35,11 @@ const TOGETHER: usize = 16;
 /// A job that begins later than this after the first one of its task does not wait for those before it.
 const SLICE: Duration = Duration::from_micros(500);
 
-type Invocations = Vec<Invocation<Arc<Event>>>;
-
-/// What is to start of each shard, from several decisions: it is marked at once, and runs together.
-#[derive(Default)]
-pub(super) struct Starts(BTreeMap<Shard, (Vec<Seq>, Invocations)>);
-
-impl Starts {
-    /// A later mark has what an earlier one has, but for what has ended.
-    pub(super) fn add(&mut self, shard: Shard, running: Vec<Seq>, invocations: Invocations) {
-        let (marked, gathered) = self.0.entry(shard).or_default();
-        *marked = running;
-        gathered.extend(invocations);
-    }
-
-    /// The shard is not ours any more: nothing of it starts.
-    pub(super) fn forget(&mut self, shard: Shard) {
-        self.0.remove(&shard);
-    }
-}
-
 impl Task {
     /// Starts what was gathered.
     pub(super) fn start(&mut self) {
         let (mut marked, mut jobs) = (Marked::default(), Vec::new());
-        for (shard, (running, invocations)) in std::mem::take(&mut self.starts.0) {
+        for (shard, (running, invocations)) in self.starts.take() {
             let Some(owned) = self.shards.get(&shard) else { continue };
             // Nothing of it runs before that is written, and with the last one all are. Marks have a place of their own, so
             // they wait for no commit's fsync.
@@ -217,11 +197,6 @@ impl Job {
     fn event(&self) -> wit::Event {
         let event = &self.invocation.event;
         let Subject { room, room_sid, participant } = body::subject(&event.body);
-        // Most events have none of these headers, and need not be parsed for them.
-        let named = PASSED_ON.iter().any(|(_, header)| event.headers.contains(header));
-        let headers: serde_json::Value =
-            if named { serde_json::from_str(&event.headers).unwrap_or_default() } else { serde_json::Value::Null };
-        let of_header = |name: &str| headers.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
         let mut attributes = vec![
             ("ordering-key".to_owned(), event.key.to_string()),
             ("idempotency-key".to_owned(), format!("{}/{}/{}", event.project, self.owner.handler, event.identity.id)),
@@ -234,7 +209,7 @@ impl Job {
         attribute("final-attempt", self.invocation.is_final.then(|| "true".to_owned()));
         attribute("redriven", self.invocation.redriven.then(|| "true".to_owned()));
         for (name, header) in PASSED_ON {
-            attribute(name, of_header(header).map(|value| header_text(&value)));
+            attribute(name, event.headers.get(header).map(header_text));
         }
         wit::Event {
             id: event.identity.id.to_string(),

@@ -7,14 +7,14 @@ use event::Prefix;
 use lanes::Identity;
 
 use super::{Death, cut, id_part};
-use crate::Event;
+use crate::{Event, Headers};
 
 fn event(headers: &str) -> Event {
     Event {
         seq: 7,
         project: "default".into(),
         kind: "room_started".into(),
-        headers: headers.into(),
+        headers: Headers::from_json(headers),
         body: Bytes::from_static(b"{}"),
         identity: Identity { project: "default".into(), created: 1, id: "EV_a".into() },
         key: "room".into(),

@@ -245,7 +245,7 @@ pub(crate) fn event(seq: Seq, id: &str) -> Arc<Event> {
         seq,
         project: "default".into(),
         kind: "room_started".into(),
-        headers: format!(r#"{{"Nats-Msg-Id":"{id}","ce-id":"{id}"}}"#).into(),
+        headers: [("Nats-Msg-Id", id), ("ce-id", id)].into_iter().collect(),
         body: Bytes::from(format!("body of {id}\0\u{fc}")),
         identity: identity(id),
         key: "room".into(),

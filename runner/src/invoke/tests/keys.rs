@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use service::config::BucketConfig;
-use store::{Claiming, Commit, Event, LIVE, Member, Owner, Store, StreamIdentity};
+use store::{Claiming, Commit, Event, Headers, LIVE, Member, Owner, Store, StreamIdentity};
 
 use super::rig::{Rig, published, rooms};
 use super::*;
@@ -78,7 +78,7 @@ impl World {
             seq,
             project: "default".into(),
             kind: "room_started".into(),
-            headers: "{}".into(),
+            headers: Headers::default(),
             body: bytes::Bytes::new(),
             identity: identity.clone(),
             key: "a".into(),

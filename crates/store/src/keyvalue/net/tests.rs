@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lanes::{Identity, Origin, Seq, Settled};
 
 use super::*;
-use crate::{Event, Report};
+use crate::{Event, Headers, Report};
 
 fn bucket(contended: bool) -> Bucket {
     Bucket { name: "usage".into(), contended }
@@ -37,7 +37,7 @@ fn of_keyvalue(seq: Seq, keyvalue: Keyvalue) -> Row {
         seq,
         project: "default".into(),
         kind: "room_started".into(),
-        headers: "{}".into(),
+        headers: Headers::default(),
         body: Bytes::new(),
         identity: identity.clone(),
         key: "room".into(),
