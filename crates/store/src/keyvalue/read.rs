@@ -6,9 +6,31 @@ use lanes::Millis;
 use super::{Bucket, Spot};
 use crate::{
     Error, Store,
-    fields::{Ask, Fields},
+    fields::{Arg, Ask, Fields},
     scope::now,
 };
+
+// A guest waits for each of these reads: the handler is found in the same one.
+
+macro_rules! get {
+    ($handler:literal) => {
+        concat!(
+            "select value, version, expires_at from keyvalue where handler_id = ",
+            $handler,
+            " and run = $2 and bucket = $3 and space = $4 and key = $5"
+        )
+    };
+}
+
+macro_rules! changes {
+    ($handler:literal) => {
+        concat!(
+            "select changes from buckets where handler_id = ",
+            $handler,
+            " and run = $2 and bucket = $3 and shard = -1"
+        )
+    };
+}
 
 /// A key that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +56,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn kv_get(&self, handler: &str, run: &str, spot: &Spot) -> Result<Option<Found>, Error> {
-        let operation = "read a key";
-        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(None) };
-        let rows = self.read(operation, ask_get(handler_id, run, spot), found).await?;
+        let ask =
+            Ask { sql: get!("(select id from handlers where name = $1)"), args: of_spot(handler.into(), run, spot) };
+        let rows = self.read("read a key", ask, found).await?;
         Ok(rows.into_iter().next().map(|found| found.at(now())))
     }
 
@@ -54,13 +76,12 @@ impl Store {
     ) -> Result<Vec<String>, Error> {
         const KEYS: &str = "
             select key from keyvalue
-            where handler_id = $1 and run = $2 and bucket = $3 and space = $4 and key > $5
+            where handler_id = (select id from handlers where name = $1) and run = $2 and bucket = $3 and space = $4
+                and key > $5
                 and (expires_at is null or expires_at > $6)
             order by key limit $7";
-        let operation = "list keys";
-        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Vec::new()) };
         let args = vec![
-            handler_id.into(),
+            handler.into(),
             run.into(),
             bucket.into(),
             space.into(),
@@ -68,7 +89,7 @@ impl Store {
             now().cast_signed().into(),
             i64::from(limit).into(),
         ];
-        self.read(operation, Ask { sql: KEYS, args }, |row| row.text("key")).await
+        self.read("list keys", Ask { sql: KEYS, args }, |row| row.text("key")).await
     }
 
     /// How often the keys of a contended bucket were changed.
@@ -76,9 +97,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn kv_changes(&self, handler: &str, run: &str, bucket: &Bucket) -> Result<i64, Error> {
-        let operation = "read a bucket";
-        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(0) };
-        let rows = self.read(operation, ask_changes(handler_id, run, bucket), changes).await?;
+        let args = vec![handler.into(), run.into(), (*bucket.name).into()];
+        let ask = Ask { sql: changes!("(select id from handlers where name = $1)"), args };
+        let rows = self.read("read a bucket", ask, changes).await?;
         Ok(rows.into_iter().next().unwrap_or_default())
     }
 
@@ -89,11 +110,10 @@ impl Store {
     pub async fn kv_usage(&self, handler: &str, run: &str, bucket: &str) -> Result<Usage, Error> {
         const USAGE: &str = "
             select cast(coalesce(sum(keys), 0) as bigint) as keys, cast(coalesce(sum(bytes), 0) as bigint) as bytes
-            from buckets where handler_id = $1 and run = $2 and bucket = $3";
-        let operation = "read what a bucket holds";
-        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Usage::default()) };
-        let ask = Ask { sql: USAGE, args: vec![handler_id.into(), run.into(), bucket.into()] };
-        let rows = self.read(operation, ask, usage).await?;
+            from buckets
+            where handler_id = (select id from handlers where name = $1) and run = $2 and bucket = $3";
+        let ask = Ask { sql: USAGE, args: vec![handler.into(), run.into(), bucket.into()] };
+        let rows = self.read("read what a bucket holds", ask, usage).await?;
         Ok(rows.into_iter().next().unwrap_or_default())
     }
 }
@@ -119,12 +139,12 @@ impl Stored {
 
 /// Asks for a key.
 pub(crate) fn ask_get(handler_id: i64, run: &str, spot: &Spot) -> Ask {
-    const GET: &str = "
-        select value, version, expires_at from keyvalue
-        where handler_id = $1 and run = $2 and bucket = $3 and space = $4 and key = $5";
+    Ask { sql: get!("$1"), args: of_spot(handler_id.into(), run, spot) }
+}
+
+fn of_spot(handler: Arg, run: &str, spot: &Spot) -> Vec<Arg> {
     let Spot { bucket, space, key } = spot;
-    let args = vec![handler_id.into(), run.into(), (*bucket.name).into(), (**space).into(), (**key).into()];
-    Ask { sql: GET, args }
+    vec![handler, run.into(), (*bucket.name).into(), (**space).into(), (**key).into()]
 }
 
 pub(crate) fn found(row: &dyn Fields) -> Result<Stored, sqlx::Error> {
@@ -137,9 +157,7 @@ pub(crate) fn found(row: &dyn Fields) -> Result<Stored, sqlx::Error> {
 
 /// Asks how often a contended bucket was changed.
 pub(crate) fn ask_changes(handler_id: i64, run: &str, bucket: &Bucket) -> Ask {
-    const CHANGES: &str =
-        "select changes from buckets where handler_id = $1 and run = $2 and bucket = $3 and shard = -1";
-    Ask { sql: CHANGES, args: vec![handler_id.into(), run.into(), (*bucket.name).into()] }
+    Ask { sql: changes!("$1"), args: vec![handler_id.into(), run.into(), (*bucket.name).into()] }
 }
 
 pub(crate) fn changes(row: &dyn Fields) -> Result<i64, sqlx::Error> {

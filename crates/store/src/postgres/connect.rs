@@ -13,6 +13,9 @@ use crate::OpenError;
 /// Connections for everything that is not a commit, a mark, a beat or news: look-ups of several shards go side by side.
 const POOL: u32 = 4;
 
+/// A connection that was used so recently is taken without asking whether it still is one.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// How long a connection of the pool may be waited for.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
@@ -48,6 +51,16 @@ impl Place {
         PgPoolOptions::new()
             .max_connections(POOL)
             .acquire_timeout(ACQUIRE)
+            // A guest may wait for what is read: asking first whether the server is there would make it wait twice.
+            .test_before_acquire(false)
+            .before_acquire(|conn, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > FRESH {
+                        conn.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(|conn, _| Box::pin(async move { prepare(conn).await }))
             .connect_lazy_with(self.options.clone())
     }
