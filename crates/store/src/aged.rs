@@ -1,5 +1,5 @@
-//! Entries of the ledger leave it when they are old (rule 5 of the runner's core), and the attempts of their events with
-//! them. What both databases share.
+//! Entries of the ledger leave it when they are old (rule 5 of the runner's core), and with them the attempts of their
+//! events and the dead letters that these were once. What both databases share.
 //!
 //! There is no index of the times: each commit would pay for it. The ledger is walked in the order of its key, in which
 //! events of a project stand by the time of their creation. Nothing is settled before it was created, so what is younger
@@ -110,6 +110,17 @@ pub(crate) const REMOVE_ATTEMPTS: &str = "
             select 1 from ledger as l
             where l.handler_id = attempts.handler_id and l.run = attempts.run and l.project = attempts.project
                 and l.created = attempts.created and l.event_id = attempts.event_id
+        )";
+
+/// Deaths from which an operator sent the event back, or on, and that has no entry any more. One that is dead now has one.
+pub(crate) const REMOVE_DEATHS: &str = "
+    delete from dead
+    where handler_id = $1 and run = $2 and project = $3 and (created, event_id) > ($4, $5)
+        and (created, event_id) <= ($6, $7) and redriven_at < $8
+        and not exists (
+            select 1 from ledger as l
+            where l.handler_id = dead.handler_id and l.run = dead.run and l.project = dead.project
+                and l.created = dead.created and l.event_id = dead.event_id
         )";
 
 #[cfg(test)]

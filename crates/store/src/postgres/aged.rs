@@ -3,7 +3,7 @@
 use lanes::Millis;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use crate::aged::{Aged, FIRST, LAST, LedgerPlace, REMOVE, REMOVE_ATTEMPTS, Step, seconds};
+use crate::aged::{Aged, FIRST, LAST, LedgerPlace, REMOVE, REMOVE_ATTEMPTS, REMOVE_DEATHS, Step, seconds};
 
 /// Whoever holds this lock walks: one runner at a time is enough.
 const WALK: &str = "select pg_try_advisory_xact_lock(hashtext('roomwire ledger walk'))";
@@ -59,7 +59,7 @@ async fn walk(
     let last = last.map(|last| Ok::<_, sqlx::Error>((last.try_get(0)?, last.try_get(1)?))).transpose()?;
     let (end, next) = step.end(last);
     let mut removed = 0;
-    for (sql, counts) in [(REMOVE, true), (REMOVE_ATTEMPTS, false)] {
+    for (sql, counts) in [(REMOVE, true), (REMOVE_ATTEMPTS, false), (REMOVE_DEATHS, false)] {
         let gone = sqlx::query(sql)
             .bind(begin.handler_id)
             .bind(begin.run.clone())

@@ -5,7 +5,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::writer::{Desk, Verdict, Work};
 use crate::{
-    aged::{Aged, FIRST, LAST, LedgerPlace, REMOVE, REMOVE_ATTEMPTS, Step, seconds},
+    aged::{Aged, FIRST, LAST, LedgerPlace, REMOVE, REMOVE_ATTEMPTS, REMOVE_DEATHS, Step, seconds},
     error::Failure,
 };
 
@@ -56,7 +56,7 @@ async fn walk(conn: &mut SqliteConnection, work: &Ages) -> Result<Aged, sqlx::Er
     let last = last.map(|last| Ok::<_, sqlx::Error>((last.try_get(0)?, last.try_get(1)?))).transpose()?;
     let (end, next) = step.end(last);
     let mut removed = 0;
-    for (sql, counts) in [(REMOVE, true), (REMOVE_ATTEMPTS, false)] {
+    for (sql, counts) in [(REMOVE, true), (REMOVE_ATTEMPTS, false), (REMOVE_DEATHS, false)] {
         let gone = sqlx::query(sql)
             .bind(begin.handler_id)
             .bind(begin.run.clone())

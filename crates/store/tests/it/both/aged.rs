@@ -80,10 +80,18 @@ async fn a_copy_within_the_time_is_known_and_after_it_the_entry_and_its_attempts
 async fn what_was_dead_or_above_the_floor_goes_once_it_is_settled_below_it() {
     let world = used().await;
     let owner = owner_of(&world.claim().await.claimed);
+    let deaths = "select count(*) from dead";
+    walk(&world, now() + HOUR, 100).await;
+    assert_eq!(world.count(deaths).await, 1, "it is dead now");
     world.put_done(&owner, vec![row(4, Origin::Dead, sent_back(1))]).await;
+    walk(&world, now() + HOUR, 100).await;
+    assert_eq!(world.count(deaths).await, 1, "what became of it is not known yet");
     world.put_done(&owner, vec![row(4, Origin::Parked, done()), row(9, Origin::Stream, done())]).await;
+    walk(&world, now() - HOUR, 100).await;
+    assert_eq!(world.count(deaths).await, 1, "it is not old");
     walk(&world, now() + HOUR, 100).await;
     assert_eq!(known(&world, &[1, 2, 3, 4, 5, 7, 9]).await, [3]);
+    assert_eq!(world.count(deaths).await, 0);
 }
 
 #[tokio::test]
