@@ -65,6 +65,8 @@ pub(crate) struct Outbox {
 struct Backoff {
     until: Instant,
     wait: Duration,
+    /// The row that failed.
+    row: i64,
 }
 
 /// A row with the stream it goes to.
@@ -126,6 +128,7 @@ impl Outbox {
         let mut blocked: HashSet<Lane> =
             self.waiting.iter().filter(|(_, backoff)| backoff.until > now).map(|(lane, _)| lane.clone()).collect();
         while !shutdown.is_cancelled() {
+            self.again(&blocked).await?;
             let page = self.store.outbox_waiting(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             // A shard that became this runner's during this pass may have older rows in front of this page: they go first.
@@ -134,7 +137,7 @@ impl Outbox {
                 return Ok(());
             }
             after = last.id;
-            let mut rest: Vec<OutboxRow> = page;
+            let mut rest = self.settle_unknown(page, &mut blocked).await?;
             while !rest.is_empty() && !shutdown.is_cancelled() {
                 let (round, later) = one_of_each_lane(rest, &blocked);
                 rest = later;
@@ -144,11 +147,37 @@ impl Outbox {
         Ok(())
     }
 
+    /// Tries rows again whose lanes have waited long enough: where much waits, a pass takes longer than a stream remembers
+    /// ids. What stands behind them in their lanes is for the next pass.
+    async fn again(&mut self, blocked: &HashSet<Lane>) -> Result<(), store::Error> {
+        let now = Instant::now();
+        let is_due = |(lane, backoff): &(&Lane, &Backoff)| backoff.until <= now && blocked.contains(*lane);
+        let due: Vec<i64> =
+            self.waiting.iter().filter(is_due).map(|(_, backoff)| backoff.row).take(PAGE as usize).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let rows = self.store.outbox_rows(&due).await?;
+        // Those that are not there any more, or another runner's, are nobody's to wait for here.
+        let there: HashSet<i64> = rows.iter().map(|row| row.id).collect();
+        self.waiting.retain(|_, backoff| there.contains(&backoff.row) || !due.contains(&backoff.row));
+        let mut failed = HashSet::new();
+        let rows = self.settle_unknown(rows, &mut failed).await?;
+        let (round, _) = one_of_each_lane(rows, &failed);
+        if !round.is_empty() {
+            self.round(round, &mut failed).await?;
+        }
+        self.store.outbox_notify().notify_one();
+        Ok(())
+    }
+
     /// Sends one row of each lane and waits for the answers.
     async fn round(&mut self, rows: Vec<OutboxRow>, blocked: &mut HashSet<Lane>) -> Result<(), store::Error> {
         let hold = self.store.hold();
-        let (ready, refused) = self.find_targets(rows).await;
-        let (ready, known) = self.settle_unknown(ready).await;
+        let (mut ready, refused) = self.find_targets(rows).await;
+        let now = unix_ms();
+        // What has become unknown since its page was looked at waits for the next look.
+        ready.retain(|ready| !must_ask(&ready.row, &ready.target, now) || !blocked.insert(lane_of(&ready.row)));
         let noted: Vec<Sending> = ready
             .iter()
             .map(|ready| Sending {
@@ -158,7 +187,6 @@ impl Outbox {
             })
             .collect();
         // What has another owner by now is that one's to send, and nothing of its lane may pass it here.
-        let mut ready = ready;
         if !noted.is_empty() {
             let ours = self.store.outbox_sending(&noted, unix_ms()).await?;
             ready.retain(|ready| {
@@ -172,7 +200,6 @@ impl Outbox {
         let sends: FuturesUnordered<_> = ready.into_iter().map(|ready| send(&self.js, ready)).collect();
         let mut answers: Vec<Answer> = sends.collect().await;
         answers.extend(refused);
-        answers.extend(known);
         self.note(answers, blocked).await
     }
 
@@ -209,7 +236,7 @@ impl Outbox {
                 "failed to send a message; its lane waits, others go on");
         }
         blocked.insert(lane.clone());
-        self.waiting.insert(lane, Backoff { until: Instant::now() + wait, wait });
+        self.waiting.insert(lane, Backoff { until: Instant::now() + wait, wait, row: row.id });
         error
     }
 
@@ -229,26 +256,47 @@ impl Outbox {
         (ready, refused)
     }
 
-    /// Splits off the rows that their stream turns out to have already, and those whose stream cannot tell now: to send
-    /// these again could repeat them.
-    async fn settle_unknown(&mut self, ready: Vec<Ready>) -> (Vec<Ready>, Vec<Answer>) {
+    /// Of a page, splits off the rows that their stream turns out to have already, and those whose stream cannot tell now:
+    /// to send these again could repeat them. A stream is searched once for all of them.
+    async fn settle_unknown(
+        &mut self,
+        page: Vec<OutboxRow>,
+        blocked: &mut HashSet<Lane>,
+    ) -> Result<Vec<OutboxRow>, store::Error> {
+        let was_sent = |row: &OutboxRow| row.sent.is_some() && !blocked.contains(&lane_of(row));
+        let sent: Vec<OutboxRow> = page.iter().filter(|row| was_sent(row)).cloned().collect();
+        if sent.is_empty() {
+            return Ok(page);
+        }
+        let (ready, mut answers) = self.find_targets(sent).await;
         let now = unix_ms();
-        let (unknown, mut send): (Vec<Ready>, Vec<Ready>) =
-            ready.into_iter().partition(|ready| must_ask(&ready.row, &ready.target, now));
+        let unknown: Vec<Ready> = ready.into_iter().filter(|ready| must_ask(&ready.row, &ready.target, now)).collect();
         let mut found = HashMap::new();
         for (stream, from) in oldest_notes(&unknown) {
-            let ids = self.targets.ids_since(&stream, from).await.map_err(|error| Chain(&error).to_string());
+            let of_stream = unknown.iter().filter(|ready| ready.target.stream == stream);
+            let wanted = of_stream.map(|ready| ready.row.msg_id.clone()).collect();
+            let ids = self.targets.ids_since(&stream, from, &wanted).await.map_err(|error| Chain(&error).to_string());
             found.insert(stream, ids);
         }
-        let mut answers = Vec::new();
+        let mut lost = HashSet::new();
         for ready in unknown {
             match fate(found.get(&ready.target.stream), &ready.row.msg_id) {
                 Fate::Stored => answers.push(Answer::Stored(ready.row.id)),
                 Fate::Unknown(error) => answers.push(Answer::Unanswered(ready.row, error)),
-                Fate::Lost => send.push(ready),
+                Fate::Lost => drop(lost.insert(ready.row.id)),
             }
         }
-        (send, answers)
+        let stored: HashSet<i64> = answers
+            .iter()
+            .filter_map(|answer| match answer {
+                Answer::Stored(id) => Some(*id),
+                Answer::Refused(..) | Answer::Unanswered(..) => None,
+            })
+            .collect();
+        self.note(answers, blocked).await?;
+        let rest = page.into_iter().filter(|row| !stored.contains(&row.id));
+        // A lost one is as if it had never been sent.
+        Ok(rest.map(|row| if lost.contains(&row.id) { OutboxRow { sent: None, ..row } } else { row }).collect())
     }
 }
 
@@ -336,57 +384,4 @@ async fn send(js: &jetstream::Context, ready: Ready) -> Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use store::Sent;
-
-    use super::*;
-
-    fn row(id: i64, key: &str, sent: Option<Sent>) -> OutboxRow {
-        OutboxRow {
-            id,
-            handler: "h".into(),
-            key: key.into(),
-            subject: "s".to_owned(),
-            msg_id: id.to_string(),
-            headers: Vec::new(),
-            body: bytes::Bytes::new(),
-            queued_at: 0,
-            sent,
-            tries: 0,
-            error: None,
-            owned: None,
-        }
-    }
-
-    #[test]
-    fn a_round_takes_the_first_row_of_each_lane_and_none_of_a_blocked_one() {
-        let rows = vec![row(1, "a", None), row(2, "a", None), row(3, "b", None), row(4, "c", None)];
-        let blocked = HashSet::from([lane_of(&row(0, "c", None))]);
-        let (first, later) = one_of_each_lane(rows, &blocked);
-        assert_eq!(first.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 3]);
-        assert_eq!(later.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
-    }
-
-    #[test]
-    fn a_message_of_unknown_fate_is_sent_again_only_when_its_stream_says_that_it_lacks_it() {
-        let ids = Ok(HashSet::from(["there".to_owned()]));
-        assert_eq!(fate(Some(&ids), "there"), Fate::Stored);
-        assert_eq!(fate(Some(&ids), "elsewhere"), Fate::Lost);
-        let failed = Err("no leader".to_owned());
-        assert_eq!(fate(Some(&failed), "there"), Fate::Unknown("no leader".to_owned()));
-        assert!(matches!(fate(None, "there"), Fate::Unknown(_)), "silence is no answer");
-    }
-
-    #[test]
-    fn an_unanswered_row_is_asked_about_unless_the_window_surely_knows_its_id() {
-        let target =
-            |seconds| Target { stream: "S".to_owned(), duplicate_window: Duration::from_secs(seconds), last_seq: 9 };
-        let sent = Some(Sent { at_ms: 1_000_000, stream: "S".to_owned(), last_seq: 4 });
-        for (window, now, asked) in
-            [(120, 1_000_000, false), (120, 1_100_000, false), (120, 1_111_000, true), (0, 1_000_000, true)]
-        {
-            assert_eq!(must_ask(&row(1, "a", sent.clone()), &target(window), now), asked, "{window} {now}");
-        }
-        assert!(!must_ask(&row(1, "a", None), &target(0), 0), "a row that was never sent is not unknown");
-    }
-}
+mod tests;

@@ -324,6 +324,10 @@ impl Postgres {
         outbox::ask(&self.me(), after_id, limit)
     }
 
+    pub(crate) fn ask_rows(&self, ids: String) -> Ask {
+        outbox::ask_rows(&self.me(), ids)
+    }
+
     pub(crate) fn ask_heads(&self, after_id: i64, limit: u32) -> Ask {
         outbox::ask_heads(&self.me(), after_id, limit)
     }

@@ -180,6 +180,10 @@ impl Sqlite {
         outbox::ask(after_id, limit)
     }
 
+    pub(crate) fn ask_rows(ids: String) -> Ask {
+        outbox::ask_rows(ids)
+    }
+
     pub(crate) fn ask_heads(after_id: i64, limit: u32) -> Ask {
         outbox::ask_heads(after_id, limit)
     }

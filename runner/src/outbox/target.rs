@@ -93,8 +93,8 @@ impl Targets {
 
     async fn read(&self, name: &str) -> Result<Target, TargetError> {
         let failed = |source: Source| TargetError::Info { stream: name.to_owned(), source };
-        let mut stream = self.js.get_stream(name).await.map_err(|error| failed(error.into()))?;
-        let info = stream.info().await.map_err(|error| failed(error.into()))?;
+        let stream = self.js.get_stream(name).await.map_err(|error| failed(error.into()))?;
+        let info = stream.cached_info();
         Ok(Target {
             stream: name.to_owned(),
             duplicate_window: info.config.duplicate_window,
@@ -102,8 +102,13 @@ impl Targets {
         })
     }
 
-    /// The message ids that a stream stored after a sequence.
-    pub(super) async fn ids_since(&self, name: &str, after: u64) -> Result<HashSet<String>, TargetError> {
+    /// Which of these message ids a stream stored after a sequence.
+    pub(super) async fn ids_since(
+        &self,
+        name: &str,
+        after: u64,
+        wanted: &HashSet<String>,
+    ) -> Result<HashSet<String>, TargetError> {
         let failed = |source: Source| TargetError::Search { stream: name.to_owned(), source };
         let stream = self.js.get_stream(name).await.map_err(|error| failed(error.into()))?;
         let consumer = stream
@@ -136,7 +141,7 @@ impl Targets {
                 }
                 let headers = message.headers.as_ref();
                 let id = headers.and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
-                ids.extend(id.map(ToString::to_string));
+                ids.extend(id.and_then(|id| wanted.get(id.as_str()).cloned()));
                 if left == 0 {
                     break;
                 }

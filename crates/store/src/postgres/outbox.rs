@@ -32,27 +32,52 @@ pub(crate) fn ask(me: &str, after_id: i64, limit: u32) -> Ask {
     Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
 }
 
+/// Asks for messages by their places, a JSON array, that are this runner's to send.
+pub(crate) fn ask_rows(me: &str, ids: String) -> Ask {
+    Ask { sql: ROWS, args: vec![Arg::Text(ids), Arg::Text(me.to_owned())] }
+}
+
+macro_rules! columns {
+    () => {
+        "select o.id as id, w.handler as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
+            o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
+            o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error, "
+    };
+}
+
 /// That a row is no request is seen where its owner is: the planner takes next to nothing for a message otherwise, and
 /// would then rather sort all that there are than take them by place until there are enough.
+macro_rules! if_ours {
+    ($me:literal) => {
+        concat!(
+            " cross join lateral (
+                select h.name as handler from progress as p join handlers as h on h.id = p.handler_id
+                where p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and o.request is null and ",
+            ours!($me),
+            " offset 0
+            ) as w"
+        )
+    };
+}
+
 const WAITING: &str = concat!(
-    "select o.id as id, w.handler as handler, o.key as key, o.subject as subject, o.msg_id as msg_id,
-        o.headers as headers, o.body as body, o.queued_at as queued_at, o.sent_at as sent_at,
-        o.sent_stream as sent_stream, o.sent_last_seq as sent_last_seq, o.tries as tries, o.error as error,
-        (
-            select md5(string_agg(concat_ws('/', p.handler_id, p.run, p.shard, p.epoch, p.clean), ','
-                order by p.handler_id, p.run, p.shard))
-            from progress as p where ",
+    columns!(),
+    "(
+        select md5(string_agg(concat_ws('/', p.handler_id, p.run, p.shard, p.epoch, p.clean), ','
+            order by p.handler_id, p.run, p.shard))
+        from progress as p where ",
     ours!("$3"),
-    "
-        ) as owned
-    from outbox as o
-    cross join lateral (
-        select h.name as handler from progress as p join handlers as h on h.id = p.handler_id
-        where p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and o.request is null and ",
-    ours!("$3"),
-    " offset 0
-    ) as w
-    where o.id > $1 order by o.id limit $2"
+    ") as owned from outbox as o",
+    if_ours!("$3"),
+    " where o.id > $1 order by o.id limit $2"
+);
+
+const ROWS: &str = concat!(
+    columns!(),
+    "null::text as owned from json_array_elements_text($1::json) as i(id)
+    cross join lateral (select * from outbox as t where t.id = i.id::bigint offset 0) as o",
+    if_ours!("$2"),
+    " order by o.id"
 );
 
 /// Asks for the first request of each lane after a place, by place, that is this runner's to send. Two keys of one hash

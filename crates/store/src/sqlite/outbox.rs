@@ -25,15 +25,31 @@ pub(crate) async fn insert(sheet: JsonSheet, conn: &mut SqliteConnection, scope:
     sheet.run(conn, scope, INSERT).await.map(drop)
 }
 
-pub(crate) const WAITING: &str = "
-    select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
-        sent_last_seq, tries, error, null as owned
-    from outbox as o join handlers as h on h.id = o.handler_id
-    where o.id > $1 and request is null order by o.id limit $2";
+macro_rules! messages {
+    ($which:literal) => {
+        concat!(
+            "select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
+                sent_last_seq, tries, error, null as owned
+            from outbox as o join handlers as h on h.id = o.handler_id
+            where request is null and ",
+            $which,
+            " order by o.id"
+        )
+    };
+}
+
+pub(crate) const WAITING: &str = concat!(messages!("o.id > $1"), " limit $2");
+
+pub(crate) const ROWS: &str = messages!("o.id in (select value from json_each($1))");
 
 /// Asks for messages after a place, by place.
 pub(crate) fn ask(after_id: i64, limit: u32) -> Ask {
     Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into()] }
+}
+
+/// Asks for messages by their places: a JSON array.
+pub(crate) fn ask_rows(ids: String) -> Ask {
+    Ask { sql: ROWS, args: vec![Arg::Text(ids)] }
 }
 
 /// The first request of each lane: found by an index of the requests alone.

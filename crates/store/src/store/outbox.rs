@@ -24,6 +24,19 @@ impl Store {
         self.read("read the outbox", ask, outbox::waiting).await
     }
 
+    /// Messages by their places, those that still wait. In a shared store those that are this runner's to send.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outbox_rows(&self, ids: &[i64]) -> Result<Vec<OutboxRow>, Error> {
+        let ids = serde_json::Value::from(ids).to_string();
+        let ask = match &self.inner.backend {
+            Backend::Sqlite(_) => Sqlite::ask_rows(ids),
+            Backend::Postgres(db) => db.ask_rows(ids),
+        };
+        self.read("read messages of the outbox", ask, outbox::waiting).await
+    }
+
     /// The first waiting request of each lane after a place, by place; 0 is before all. In a shared store those that are
     /// this runner's to send.
     ///

@@ -32,6 +32,11 @@ async fn effects_wait_in_commit_order_with_ids_that_never_change() {
     assert_eq!((&*rows[0].key, rows[0].tries, &rows[0].sent, &rows[0].error), ("room", 0, &None, &None));
     let page = world.outbox_waiting(rows[0].id, 2).await.unwrap();
     assert_eq!(page, rows[1..3]);
+    // By their places it is the same rows; what is gone is left out.
+    world.outbox_sent(&[rows[2].id]).await.unwrap();
+    let some: Vec<_> = world.outbox_rows(&[rows[3].id, rows[2].id, rows[0].id]).await.unwrap();
+    assert_eq!(some.iter().map(|row| row.id).collect::<Vec<_>>(), [rows[0].id, rows[3].id]);
+    assert_eq!((&some[0].msg_id, &some[0].body), (&rows[0].msg_id, &rows[0].body));
 }
 
 #[tokio::test]
