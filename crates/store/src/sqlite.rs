@@ -17,6 +17,7 @@ mod names;
 pub(crate) mod outbox;
 mod outcomes;
 pub(crate) mod parked;
+mod plain;
 mod progress;
 mod reset;
 mod schema;

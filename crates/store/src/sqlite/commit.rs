@@ -72,6 +72,10 @@ impl Work for Commits {
     fn owner(&self) -> Option<&Owner> {
         Some(&self.owner)
     }
+
+    fn commit(&self) -> Option<(&Commits, CommitReply)> {
+        Some((self, CommitReply::Done))
+    }
 }
 
 impl Commits {
@@ -93,7 +97,7 @@ impl Commits {
             Err(error) => return self.fenced(desk, scope, &ended, error.into()).await,
         }
         write_sheets(sheets, desk, scope).await?;
-        if desk.has_suspects(scope) {
+        if desk.has_suspects(&(scope.handler_id, scope.run.clone(), scope.shard)) {
             suspects::clear(ended, &mut desk.conn, scope).await?;
         }
         lane::change(&self.commit.lanes, &mut desk.conn, scope).await?;

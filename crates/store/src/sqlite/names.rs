@@ -80,9 +80,9 @@ impl Names {
         Ok(Some(id))
     }
 
-    /// Whether a handler's number is known without asking.
-    pub(crate) fn knows_handler(&self, name: &str) -> bool {
-        self.handlers.contains_key(name)
+    /// The number of a handler, if it is known without asking.
+    pub(crate) fn known_handler(&self, name: &str) -> Option<i64> {
+        self.handlers.get(name).copied()
     }
 
     /// Whether a plugin's number is known without asking.

@@ -73,7 +73,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
     use super::{migrate, path_of};
-    use crate::sqlite::{dead, keyvalue, ledger, outbox, parked};
+    use crate::sqlite::{dead, keyvalue, ledger, outbox, parked, plain};
 
     #[test]
     fn a_url_is_sqlite_and_a_path() {
@@ -105,12 +105,16 @@ mod tests {
             crate::aged::LAST,
             crate::aged::REMOVE,
             crate::aged::REMOVE_ATTEMPTS,
+            crate::aged::REMOVE_DEATHS,
             dead::REDRIVE,
             dead::DEATHS,
+            plain::ENTRIES,
+            plain::ADVANCE,
             outbox::SENDING,
             outbox::SENT,
             outbox::FAILED,
             outbox::WAITING,
+            outbox::ROWS,
             outbox::HEADS,
             outbox::REQUESTS,
             keyvalue::SEEN,
@@ -126,6 +130,8 @@ mod tests {
                 let harmless = [
                     "SCAN rows",
                     "SCAN jsonb_each VIRTUAL TABLE",
+                    "SCAN entry VIRTUAL TABLE",
+                    "SCAN c",
                     "SCAN json_each VIRTUAL TABLE",
                     // An index of the requests alone, in which each lane's first one is found; what is found is small.
                     "SCAN outbox USING INDEX outbox_requests",

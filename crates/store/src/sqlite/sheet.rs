@@ -119,6 +119,15 @@ impl Fields<'_> {
     }
 }
 
+impl Fields<'_> {
+    /// A column that is JSON itself.
+    pub(crate) fn json(mut self, value: &str) -> Self {
+        self.separate();
+        self.part.json.push_str(value);
+        self
+    }
+}
+
 impl Line for Fields<'_> {
     fn int(mut self, value: impl Into<i64>) -> Self {
         self.separate();

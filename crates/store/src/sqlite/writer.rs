@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOp
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
-use super::{lock::Lock, names::Names};
+use super::{commit::Commits, lock::Lock, names::Names, plain::Plain};
 use crate::{
     Error,
     error::{Chain, Failure, is_of_database},
@@ -40,6 +40,11 @@ pub(crate) trait Work: Send + 'static {
 
     /// Whose work it is, for the message that the shard has another owner.
     fn owner(&self) -> Option<&Owner> {
+        None
+    }
+
+    /// It is a commit, which may be written together with others, and this is then the answer.
+    fn commit(&self) -> Option<(&Commits, Self::Output)> {
         None
     }
 }
@@ -79,6 +84,8 @@ pub(crate) struct Desk {
     pub(crate) now: Millis,
     /// Rows went into the outbox.
     pub(crate) posted: bool,
+    /// What comes before the next piece of work.
+    next: Opening,
     /// Not executed yet: each call crosses to the driver's thread and back, so the first one of the work may take it along.
     opening: Option<Opening>,
     /// Shards that are known to have no suspects: their commits need not look for them.
@@ -87,7 +94,44 @@ pub(crate) struct Desk {
 
 impl Desk {
     fn new(conn: SqliteConnection) -> Self {
-        Self { conn, names: Names::default(), now: 0, posted: false, opening: None, innocent: HashSet::new() }
+        Self {
+            conn,
+            names: Names::default(),
+            now: 0,
+            posted: false,
+            next: Opening::Begin,
+            opening: None,
+            innocent: HashSet::new(),
+        }
+    }
+
+    async fn carry_out(&mut self, job: &mut Box<dyn Job>) -> Result<(), sqlx::Error> {
+        self.opening = Some(std::mem::replace(&mut self.next, Opening::Next));
+        job.carry_out(self).await
+    }
+
+    /// Writes plain commits, the jobs of which are these, together, and those for which that does not do alone.
+    async fn carry_out_plain(&mut self, plain: Plain, jobs: Vec<&mut Box<dyn Job>>) -> Result<(), sqlx::Error> {
+        if plain.is_empty() {
+            return Ok(());
+        }
+        self.opening = Some(std::mem::replace(&mut self.next, Opening::Next));
+        let written = match plain.write(self).await {
+            Ok(written) => written,
+            Err(error) if is_of_database(&error) => return Err(error),
+            Err(_) => {
+                execute(&mut self.conn, "rollback to work").await?;
+                HashSet::new()
+            }
+        };
+        for (number, job) in jobs.into_iter().enumerate() {
+            if written.contains(&number) {
+                job.written();
+            } else {
+                self.carry_out(job).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Executes what comes before the work, unless that has been done.
@@ -105,7 +149,7 @@ impl Desk {
 
     /// The owner's shard in the database's terms; none where nobody has ever claimed anything of the handler.
     pub(crate) async fn scope(&mut self, owner: &Owner) -> Result<Option<Scope>, sqlx::Error> {
-        if !self.names.knows_handler(&owner.handler) {
+        if self.names.known_handler(&owner.handler).is_none() {
             self.open().await?;
         }
         let handler_id = self.names.handler(&mut self.conn, &owner.handler).await?;
@@ -136,8 +180,9 @@ impl Desk {
         }
     }
 
-    pub(crate) fn has_suspects(&self, scope: &Scope) -> bool {
-        !self.innocent.contains(&(scope.handler_id, Arc::clone(&scope.run), scope.shard))
+    /// Whether a shard, by handler, run and number, may have suspects.
+    pub(crate) fn has_suspects(&self, shard: &(i64, Arc<str>, Shard)) -> bool {
+        !self.innocent.contains(shard)
     }
 }
 
@@ -147,6 +192,10 @@ pub(crate) trait Job: Send {
         &'a mut self,
         desk: &'a mut Desk,
     ) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>>;
+    /// The commit that it is, if it is one: see [`Plain`].
+    fn commit(&self) -> Option<&Commits>;
+    /// The commit was written together with others.
+    fn written(&mut self);
     fn answer(self: Box<Self>);
     fn fail(self: Box<Self>, error: &Arc<sqlx::Error>);
 }
@@ -181,6 +230,14 @@ impl<W: Work> Job for Asked<W> {
             self.answer = Some(answer);
             Ok(())
         })
+    }
+
+    fn commit(&self) -> Option<&Commits> {
+        self.work.commit().map(|(commit, _)| commit)
+    }
+
+    fn written(&mut self) {
+        self.answer = self.work.commit().map(|(_, answer)| Ok(answer));
     }
 
     fn answer(self: Box<Self>) {
@@ -325,12 +382,19 @@ impl Writer {
         };
         desk.now = now();
         desk.posted = false;
-        let mut next = Opening::Begin;
+        desk.next = Opening::Begin;
+        let mut plain = Plain::default();
+        let mut together: Vec<&mut Box<dyn Job>> = Vec::new();
         for job in jobs {
-            desk.opening = Some(next);
-            job.carry_out(desk).await?;
-            next = Opening::Next;
+            if job.commit().is_some_and(|commit| plain.add(commit, desk)) {
+                together.push(job);
+                continue;
+            }
+            // In the order in which they came.
+            desk.carry_out_plain(std::mem::take(&mut plain), std::mem::take(&mut together)).await?;
+            desk.carry_out(job).await?;
         }
+        desk.carry_out_plain(plain, together).await?;
         execute(&mut desk.conn, "release work; commit").await?;
         Ok(desk.posted)
     }

@@ -101,9 +101,11 @@ fn guest() -> Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn deploys_and_configurations_under_load_lose_nothing_break_no_order_and_give_no_event_to_two_versions()
 -> Result<()> {
-    let number =
-        |name: &str, default: usize| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(default);
-    let (rate, events) = (number("ROOMWIRE_DEPLOY_RATE", 150), number("ROOMWIRE_DEPLOY_EVENTS", 1_800));
+    let number = |name: &str, default: usize| match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name} is {text:?}, not a number")),
+        Err(_) => Ok(default),
+    };
+    let (rate, events) = (number("ROOMWIRE_DEPLOY_RATE", 150)?, number("ROOMWIRE_DEPLOY_EVENTS", 1_800)?);
     let fleet = Fleet::start(&[]).await?;
     let rooms = rooms(ROOMS, events / ROOMS)?;
     let events = ROOMS * (events / ROOMS);

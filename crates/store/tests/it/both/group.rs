@@ -7,6 +7,16 @@ use super::world::{HANDLER, World, commit, done, done_with, effect, identity, ow
 
 #[tokio::test]
 async fn a_refused_commit_takes_nothing_of_its_neighbours_along() {
+    neighbours(1).await;
+}
+
+#[tokio::test]
+async fn a_refused_commit_of_which_nothing_else_comes_takes_nothing_of_its_neighbours_along() {
+    neighbours(0).await;
+}
+
+/// Commits of many shards at once, with so many effects each.
+async fn neighbours(effects: usize) {
     let world = World::new().await;
     let mut owners = Vec::new();
     for shard in 0..20 {
@@ -19,7 +29,7 @@ async fn a_refused_commit_takes_nothing_of_its_neighbours_along() {
         let id = if n % 3 == 0 { "EV_taken".to_owned() } else { format!("EV_{n}") };
         let owner = Owner { epoch: if n % 5 == 0 { 7 } else { owner.epoch }, ..owner.clone() };
         let rows = vec![
-            row_of(2, &format!("EV_first_{n}"), Origin::Stream, done_with(vec![effect("a", "x")])),
+            row_of(2, &format!("EV_first_{n}"), Origin::Stream, done_with(vec![effect("a", "x"); effects])),
             row_of(3, &id, Origin::Stream, done()),
         ];
         tokio::spawn(async move { store.commit(&owner, commit(&owner, progress(3), rows)).await })
@@ -37,7 +47,7 @@ async fn a_refused_commit_takes_nothing_of_its_neighbours_along() {
         kept += i64::from(expected == CommitReply::Done);
     }
     assert_eq!(world.count("select count(*) from ledger").await, 1 + 2 * kept);
-    assert_eq!(world.count("select count(*) from outbox").await, kept);
+    assert_eq!(world.count("select count(*) from outbox").await, if effects == 0 { 0 } else { kept });
     assert_eq!(world.count("select count(*) from progress where floor = 3").await, kept);
 }
 
