@@ -76,7 +76,7 @@ struct Ready {
 }
 
 enum Answer {
-    Stored(i64),
+    Stored(OutboxRow),
     Refused(OutboxRow, String),
     Unanswered(OutboxRow, String),
 }
@@ -130,7 +130,11 @@ impl Outbox {
         while !shutdown.is_cancelled() {
             self.again(&blocked).await?;
             let page = self.store.outbox_waiting(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else {
+                // What was due and was not met has no row any more.
+                self.waiting.retain(|_, backoff| backoff.until > now);
+                return Ok(());
+            };
             // A shard that became this runner's during this pass may have older rows in front of this page: they go first.
             if *owned.get_or_insert_with(|| last.owned.clone()) != last.owned {
                 self.store.outbox_notify().notify_one();
@@ -176,8 +180,14 @@ impl Outbox {
         let hold = self.store.hold();
         let (mut ready, refused) = self.find_targets(rows).await;
         let now = unix_ms();
-        // What has become unknown since its page was looked at waits for the next look.
-        ready.retain(|ready| !must_ask(&ready.row, &ready.target, now) || !blocked.insert(lane_of(&ready.row)));
+        ready.retain(|ready| {
+            let asks = must_ask(&ready.row, &ready.target, now);
+            if asks {
+                // It has become unknown since its page was looked at: it waits for the next look.
+                blocked.insert(lane_of(&ready.row));
+            }
+            !asks
+        });
         let noted: Vec<Sending> = ready
             .iter()
             .map(|ready| Sending {
@@ -207,7 +217,10 @@ impl Outbox {
         let (mut stored, mut refused, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
         for answer in answers {
             match answer {
-                Answer::Stored(id) => stored.push(id),
+                Answer::Stored(row) => {
+                    self.waiting.remove(&lane_of(&row));
+                    stored.push(row.id);
+                }
                 Answer::Refused(row, error) => refused.push((row.id, self.hold_back(&row, error, blocked))),
                 Answer::Unanswered(row, error) => unanswered.push((row.id, self.hold_back(&row, error, blocked))),
             }
@@ -223,8 +236,6 @@ impl Outbox {
         if !unanswered.is_empty() {
             self.store.outbox_unanswered(&unanswered).await?;
         }
-        let now = Instant::now();
-        self.waiting.retain(|lane, backoff| backoff.until > now || blocked.contains(lane));
         Ok(())
     }
 
@@ -281,7 +292,7 @@ impl Outbox {
         let mut lost = HashSet::new();
         for ready in unknown {
             match fate(found.get(&ready.target.stream), &ready.row.msg_id) {
-                Fate::Stored => answers.push(Answer::Stored(ready.row.id)),
+                Fate::Stored => answers.push(Answer::Stored(ready.row)),
                 Fate::Unknown(error) => answers.push(Answer::Unanswered(ready.row, error)),
                 Fate::Lost => drop(lost.insert(ready.row.id)),
             }
@@ -289,7 +300,7 @@ impl Outbox {
         let stored: HashSet<i64> = answers
             .iter()
             .filter_map(|answer| match answer {
-                Answer::Stored(id) => Some(*id),
+                Answer::Stored(row) => Some(row.id),
                 Answer::Refused(..) | Answer::Unanswered(..) => None,
             })
             .collect();
@@ -370,7 +381,7 @@ async fn send(js: &jetstream::Context, ready: Ready) -> Answer {
         .expected_stream(&ready.target.stream);
     let published = async { js.send_publish(row.subject.clone(), message).await?.await };
     match tokio::time::timeout(ANSWER, published).await {
-        Ok(Ok(_)) => Answer::Stored(row.id),
+        Ok(Ok(_)) => Answer::Stored(row),
         Ok(Err(error)) => {
             use jetstream::context::PublishErrorKind as Kind;
             let text = Chain(&error).to_string();

@@ -138,6 +138,28 @@ async fn a_lane_whose_row_is_gone_is_not_asked_for_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_lane_that_fails_waits_ever_longer_whatever_becomes_of_others() {
+    let mut world = World::new().await;
+    world.make_stream("out").await;
+    world.leave(1, "room", &["later.a"]).await;
+    for (seq, wait) in [(2, 1), (3, 2), (4, 4), (5, 8)] {
+        // It goes out in a round before, as it is asked for in the stream first.
+        world.leave(seq, "other", &["out.a"]).await;
+        let other = world.waiting().await.pop().unwrap();
+        let sending = Sending { id: other.id, stream: "out".to_owned(), last_seq: 0 };
+        world.outbox.store.outbox_sending(&[sending], 1).await.unwrap();
+        world.outbox.pass(&CancellationToken::new()).await.unwrap();
+        assert_eq!(world.waiting().await.len(), 1);
+        let backoff = world.outbox.waiting.values_mut().next().unwrap();
+        assert_eq!(backoff.wait, BACKOFF_FIRST * wait);
+        backoff.until = Instant::now();
+    }
+    world.make_stream("later").await;
+    world.outbox.pass(&CancellationToken::new()).await.unwrap();
+    assert!(world.waiting().await.is_empty() && world.outbox.waiting.is_empty());
+}
+
+#[tokio::test]
 async fn messages_whose_fate_was_forgotten_are_looked_for_and_sent_where_they_are_not_there() {
     let mut world = World::new().await;
     world.make_stream("out").await;

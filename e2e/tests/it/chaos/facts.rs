@@ -71,6 +71,8 @@ pub(super) struct Sent {
     pub(super) mood: Mood,
     /// The status of the last answer was 200.
     pub(super) accepted: bool,
+    /// It was when it was sent first, and not only when it was sent once more behind others.
+    pub(super) in_turn: bool,
     /// The status of an answer that refuses it for good.
     pub(super) refused: Option<u16>,
 }

@@ -90,10 +90,10 @@ fn stored(facts: &Facts, places: &Places<'_>, complaints: &mut Complaints) {
         complaints.add("stored and never sent", (*id).to_owned());
     }
     for (room, ids) in facts.rooms.iter().enumerate() {
-        // An event that its sender gave up may still arrive, behind others.
-        let accepted = ids.iter().filter(|id| facts.sent.get(*id).is_some_and(|sent| sent.accepted));
+        // An event that its sender gave up may still arrive, behind others, and so may its repeat.
+        let in_turn = ids.iter().filter(|id| facts.sent.get(*id).is_some_and(|sent| sent.in_turn));
         let found: Vec<(u64, &str)> =
-            accepted.filter_map(|id| Some((places.first.get(id.as_str())?.1, id.as_str()))).collect();
+            in_turn.filter_map(|id| Some((places.first.get(id.as_str())?.1, id.as_str()))).collect();
         for pair in found.windows(2) {
             if let [(before, one), (after, other)] = pair
                 && before > after

@@ -109,10 +109,15 @@ impl Room {
             let body = generate::event(kind, &Names::new(&room_name(self.number), mood.name()));
             let id = livekit::body::inspect(body.as_bytes()).context("not an event")?.id.to_string();
             self.log(|log, room| {
-                log.sent.insert(id.clone(), Sent { room, kind, mood, accepted: false, refused: None });
+                log.sent.insert(id.clone(), Sent { room, kind, mood, accepted: false, in_turn: false, refused: None });
                 log.rooms.entry(room).or_default().push(id.clone());
             });
-            self.send(&id, &body).await?;
+            let accepted = self.send(&id, &body).await?;
+            self.log(|log, _| {
+                if let Some(sent) = log.sent.get_mut(&id) {
+                    sent.in_turn = accepted;
+                }
+            });
             bodies.push((id, body));
             if self.rng.usize(..REPEATED) == 0 {
                 let from = bodies.len().saturating_sub(5);
@@ -128,7 +133,8 @@ impl Room {
         Ok(())
     }
 
-    async fn send(&self, id: &str, body: &str) -> Result<()> {
+    /// Sends it as often as LiveKit does; answers whether it was accepted.
+    async fn send(&self, id: &str, body: &str) -> Result<bool> {
         let delivery = self.notifier.notify(body.to_owned()).await.context("the sender ended")?;
         let refused = match delivery.fate {
             Fate::Sent { status } if !delivery.accepted() => Some(status),
@@ -140,7 +146,7 @@ impl Room {
                 sent.refused = sent.refused.or(refused);
             }
         });
-        Ok(())
+        Ok(delivery.accepted())
     }
 
     fn log(&self, note: impl FnOnce(&mut Log, usize)) {

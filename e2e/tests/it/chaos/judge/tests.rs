@@ -16,7 +16,7 @@ fn truth() -> Facts {
         ("b1", 1, "participant_joined", Mood::Calm),
         ("b2", 1, "track_published", Mood::Calm),
     ] {
-        facts.sent.insert(id.to_owned(), Sent { room, kind, mood, accepted: true, refused: None });
+        facts.sent.insert(id.to_owned(), Sent { room, kind, mood, accepted: true, in_turn: true, refused: None });
         facts.rooms[room].push(id.to_owned());
     }
     let stored = [(0, 1, "a1"), (0, 2, "a2"), (0, 3, "a1"), (0, 4, "a3"), (0, 5, "a4"), (1, 1, "b1"), (1, 2, "b2")];
@@ -92,11 +92,14 @@ fn of_the_truth_there_is_nothing_to_complain() {
     moody.feed.push("b1".to_owned());
     counters(&mut facts, "room-1", 1);
     assert_eq!(judge(&facts).words(), "");
-    // A sender that gave up does not say when its event arrives.
-    let mut facts = truth();
-    facts.sent.get_mut("a1").unwrap().accepted = false;
-    facts.rooms[0].swap(0, 1);
-    assert_eq!(judge(&facts).words(), "");
+    // A sender that gave up does not say when its event arrives, nor does one whose repeat is accepted behind others.
+    for accepted in [false, true] {
+        let mut facts = truth();
+        let sent = facts.sent.get_mut("a1").unwrap();
+        (sent.accepted, sent.in_turn) = (accepted, false);
+        facts.rooms[0].swap(0, 1);
+        assert_eq!(judge(&facts).words(), "");
+    }
 }
 
 #[test]
