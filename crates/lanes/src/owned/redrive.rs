@@ -23,14 +23,10 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     /// Turns its row from dead to parked; nothing, if it is stored in its lane already.
     pub(crate) fn redrive(&mut self, letter: Letter<E>) {
         let Letter { key, seq, identity, bytes, made, event } = letter;
-        let lane = self.lanes.entry(key.clone()).or_default();
-        let stored = lane.redriving.contains(&seq)
-            || lane.redriven.contains(&seq)
-            || lane.find(seq).is_some_and(|item| item.step != Step::Settling)
-            || self.pending.iter().any(|row| row.seq == seq && row.key == key);
-        if stored {
+        if self.is_alive(&key, seq) {
             return;
         }
+        let lane = self.lanes.entry(key.clone()).or_default();
         // It may have died again since the caller looked.
         let made = lane.find(seq).map_or(made, |item| item.attempts.made.max(made));
         lane.redriving.insert(seq);
@@ -54,14 +50,10 @@ impl<E: Clone, R: Clone> Owned<E, R> {
     /// Turns its row from dead to skipped; nothing, if it is not dead any more by what is known here.
     pub(crate) fn skip(&mut self, letter: Letter<E>) {
         let Letter { key, seq, identity, bytes, made, event } = letter;
-        let lane = self.lanes.entry(key.clone()).or_default();
-        let stored = lane.redriving.contains(&seq)
-            || lane.redriven.contains(&seq)
-            || lane.find(seq).is_some_and(|item| item.step != Step::Settling)
-            || self.pending.iter().any(|row| row.seq == seq && row.key == key);
-        if stored {
+        if self.is_alive(&key, seq) {
             return;
         }
+        let lane = self.lanes.entry(key.clone()).or_default();
         // It may have been redriven before: then it is not read before the answer says so.
         lane.redriving.insert(seq);
         self.pending.push(Pending {
@@ -78,6 +70,22 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             holds: false,
         });
         self.remember(bytes);
+    }
+
+    /// Is the event not dead, by what is known here, or is it decided of already? An operator's letter may be out of date.
+    fn is_alive(&mut self, key: &Arc<str>, seq: Seq) -> bool {
+        let lane = self.lanes.get_mut(key);
+        let in_lane = lane.is_some_and(|lane| {
+            lane.redriving.contains(&seq)
+                || lane.redriven.contains(&seq)
+                || lane.find(seq).is_some_and(|item| item.step != Step::Settling)
+        });
+        // What is on its way may have been written, but only a death makes it one for an operator.
+        let lives =
+            |row: &Pending<E, R>| row.seq == seq && row.key == *key && !matches!(row.change, Change::Dead { .. });
+        in_lane
+            || self.pending.iter().any(|row| row.seq == seq && row.key == *key)
+            || self.unanswered.iter().any(|commit| commit.rows.iter().any(lives))
     }
 
     /// The redrive is committed: the event stands in its lane, by its sequence, before what has not begun.

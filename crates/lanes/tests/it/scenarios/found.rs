@@ -230,3 +230,20 @@ fn what_is_redriven_while_it_is_looked_up_does_not_run_beside_that() {
     assert_eq!(rows(&desk.commits[0]), [(1, "parked")]);
     assert_eq!(desk.commits.len(), 1);
 }
+
+#[test]
+fn a_letter_that_is_out_of_date_makes_no_row_beside_that_of_an_event_whose_end_is_refused() {
+    for letter in [Desk::redrive, Desk::skip] {
+        let mut desk = Desk::unclaimed(rules());
+        desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 1, 0, false)], ..fresh(1) }));
+        desk.load(vec![redriven(1)]);
+        desk.finish(1, Outcome::Done);
+        letter(&mut desk, 1, "a", 1);
+        desk.reply(refused(1, ConflictKind::Unstorable));
+        desk.pass(60_000);
+        desk.finish(1, Outcome::Skipped);
+        let commits = desk.commit_all();
+        assert!(!commits.is_empty());
+        assert!(commits.iter().all(|commit| rows(commit).len() == 1), "{commits:?}");
+    }
+}
