@@ -20,7 +20,7 @@ pub(crate) struct Letter<E> {
 }
 
 impl<E: Clone, R: Clone> Owned<E, R> {
-    /// Turns its row from dead to parked; nothing, if it is stored in its lane already.
+    /// Turns its row from dead to parked; nothing, if it is not dead any more by what is known here.
     pub(crate) fn redrive(&mut self, letter: Letter<E>) {
         let Letter { key, seq, identity, bytes, made, event } = letter;
         if self.is_alive(&key, seq) {
