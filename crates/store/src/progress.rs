@@ -6,6 +6,7 @@ use crate::{
     error::Failure,
     fields::{Ask, Fields},
     scope::Scope,
+    sheet::Line,
 };
 
 /// A progress row.
@@ -56,6 +57,22 @@ impl Stored {
             updated_at: row.nat("updated_at")?,
         })
     }
+}
+
+/// The columns of a progress that a commit moves: floor, ranges, books and anchor.
+pub(crate) fn moved<L: Line>(line: L, progress: &Progress) -> L {
+    let Progress { floor, ranges, books, anchor } = progress;
+    line.nat(*floor)
+        .text(&ranges_text(ranges))
+        .nat(books.base)
+        .nat(books.done)
+        .nat(books.skipped)
+        .nat(books.filtered)
+        .nat(books.duplicate)
+        .nat(books.parked)
+        .nat(books.dead)
+        .opt_int(anchor.as_ref().map(|(seq, _)| seq.cast_signed()))
+        .opt_text(anchor.as_ref().map(|(_, id)| &**id))
 }
 
 /// Asks for the progress row of a shard.

@@ -29,7 +29,7 @@ use crate::{
     keyvalue::{Net, contended},
     lane,
     outbox::Posted,
-    progress::ranges_text,
+    progress::moved,
     scope::{Scope, now},
     sheet::{Line as _, Sheet as _},
     sorting::{Sorting, ended, report_of},
@@ -403,26 +403,9 @@ fn rows_of(batch: &[Asked]) -> Rows {
 }
 
 fn add_progress(rows: &mut Rows, asked: &Asked) {
-    let Commit { commit, progress, .. } = &asked.commit;
-    let books = &progress.books;
-    rows.commits
-        .row()
-        .int(asked.scope.handler_id)
-        .text(&asked.scope.run)
-        .int(asked.scope.shard)
-        .nat(asked.epoch)
-        .nat(*commit)
-        .nat(progress.floor)
-        .text(&ranges_text(&progress.ranges))
-        .nat(books.base)
-        .nat(books.done)
-        .nat(books.skipped)
-        .nat(books.filtered)
-        .nat(books.duplicate)
-        .nat(books.parked)
-        .nat(books.dead)
-        .opt_int(progress.anchor.as_ref().map(|(seq, _)| seq.cast_signed()))
-        .opt_text(progress.anchor.as_ref().map(|(_, id)| &**id));
+    let Scope { handler_id, run, shard, .. } = &asked.scope;
+    let line = rows.commits.row().int(*handler_id).text(run).int(*shard).nat(asked.epoch).nat(asked.commit.commit);
+    drop(moved(line, &asked.commit.progress));
 }
 
 fn add_row(rows: &mut Rows, asked: &Asked, place: u64, row: &Row) {

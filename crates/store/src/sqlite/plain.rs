@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Row, ledger,
-    progress::ranges_text,
+    progress::moved,
     sheet::{Line as _, Sheet as _},
     sorting::report_of,
 };
@@ -58,27 +58,8 @@ impl Plain {
         let Ok(entries) = entries(&commit.rows, desk).into_one() else { return false };
         let entries = entries.unwrap_or_else(|| "[]".to_owned());
         self.bytes = self.bytes.saturating_add(entries.len());
-        let progress = &commit.progress;
-        let books = &progress.books;
-        let anchor = progress.anchor.as_ref();
-        self.sheet
-            .row()
-            .int(handler_id)
-            .text(&owner.run)
-            .int(owner.shard)
-            .nat(commit.epoch)
-            .json(&entries)
-            .nat(progress.floor)
-            .text(&ranges_text(&progress.ranges))
-            .nat(books.base)
-            .nat(books.done)
-            .nat(books.skipped)
-            .nat(books.filtered)
-            .nat(books.duplicate)
-            .nat(books.parked)
-            .nat(books.dead)
-            .opt_int(anchor.map(|(seq, _)| seq.cast_signed()))
-            .opt_text(anchor.map(|(_, id)| &**id));
+        let line = self.sheet.row().int(handler_id).text(&owner.run).int(owner.shard).nat(commit.epoch).json(&entries);
+        drop(moved(line, &commit.progress));
         let number = self.places.len();
         self.places.insert(place, number);
         true
