@@ -33,7 +33,7 @@ impl Marked {
     pub async fn written(self) {
         match self.0 {
             Pending::Nothing => {}
-            Pending::File(marks, version) => marks.write(version).await,
+            Pending::File(marks, version) => marks.write(version),
             Pending::Table(version, mut written) => {
                 // An error means that the store was closed: nothing that begins now can be committed.
                 let _ = written.wait_for(|written| *written >= version).await;

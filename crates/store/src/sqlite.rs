@@ -90,14 +90,14 @@ impl Sqlite {
         if waits {
             posted.notify();
         }
-        let marks = Arc::new(Marks::open(&path).await);
+        let marks = Arc::new(Marks::open(&path));
         let queue = Writer::start(options, conn, posted, lock);
         Ok(Self { queue, readers, marks })
     }
 
     pub(crate) async fn close(&self) {
         self.readers.close().await;
-        self.marks.close().await;
+        self.marks.close();
         self.queue.stop().await;
     }
 
@@ -117,7 +117,7 @@ impl Sqlite {
 
     pub(crate) async fn release(&self, owner: &Owner) -> Result<(), Error> {
         self.queue.ask(Releases { owner: owner.clone() }).await?;
-        self.marks.remove(owner).await;
+        self.marks.remove(owner);
         Ok(())
     }
 

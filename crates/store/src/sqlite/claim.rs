@@ -68,7 +68,7 @@ impl Claims {
             set updated_at = ?4, owner = ?5, epoch = ?6, clean = 0, lone_seq = null, lone_number = null
             where handler_id = ?1 and run = ?2 and shard = ?3";
         if !stored.clean {
-            let marks = self.marks.all().await;
+            let marks = self.marks.all();
             suspects::bury(&mut desk.conn, scope, &stored.owner, &self.claimer, &marks).await?;
         }
         let epoch = stored.epoch.saturating_add(1);

@@ -1,9 +1,16 @@
 //! Suspects: events that were in flight when an owner died, and how often that happened.
 
+use std::{collections::HashMap, sync::Arc};
+
 use lanes::{Progress, Seq, Suspect};
 use sqlx::SqliteConnection;
 
-use super::{Bind as _, fetch, marks::Mark, parked, sheet::JsonSheet};
+use super::{
+    Bind as _, fetch,
+    marks::{Mark, Of},
+    parked,
+    sheet::JsonSheet,
+};
 use crate::{
     error::Failure,
     fields::Fields as _,
@@ -28,7 +35,7 @@ pub(crate) async fn bury(
     scope: &Scope,
     dead: &str,
     claimer: &str,
-    marks: &[Mark],
+    marks: &HashMap<Of, Mark>,
 ) -> Result<(), Failure> {
     let left = left_by(conn, scope, dead, claimer).await?;
     let mut lone: Option<(u64, Seq, &Left)> = None;
@@ -59,13 +66,9 @@ pub(crate) async fn bury(
 }
 
 impl Left {
-    fn mark<'a>(&self, marks: &'a [Mark]) -> Option<&'a Mark> {
-        marks.iter().find(|mark| {
-            *mark.handler == *self.scope.handler
-                && *mark.run == *self.scope.run
-                && mark.shard == self.scope.shard
-                && mark.epoch == self.stored.epoch
-        })
+    fn mark<'a>(&self, marks: &'a HashMap<Of, Mark>) -> Option<&'a Mark> {
+        let of = (Arc::clone(&self.scope.handler), Arc::clone(&self.scope.run), self.scope.shard);
+        marks.get(&of).filter(|mark| mark.epoch == self.stored.epoch)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use event::Prefix;
 use lanes::{Origin, Suspect};
-use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use store::{Error, OpenError, Sending, Store};
 use tempfile::TempDir;
 
@@ -124,17 +123,4 @@ async fn marks_that_cannot_be_read_are_made_anew() {
     world.mark(&owner_of(&claim.claimed), &[2]).written().await;
     let world = world.restart().await;
     assert_eq!(world.claim_as("c", 0).await.claimed.suspects, [Suspect { seq: 2, deaths: 1, lone_deaths: 0 }]);
-}
-
-#[tokio::test]
-async fn marks_that_break_while_running_are_made_anew() {
-    let world = World::new().await;
-    let owner = world.own().await;
-    let path = world.path("state.db.marks");
-    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
-    sqlx::query("drop table marks").execute(&mut raw).await.unwrap();
-    drop(raw);
-    world.mark(&owner, &[6]).written().await;
-    let world = world.restart().await;
-    assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [Suspect { seq: 6, deaths: 1, lone_deaths: 0 }]);
 }

@@ -75,6 +75,54 @@ async fn a_lone_run_is_over_with_a_commit_of_its_event() {
 }
 
 #[tokio::test]
+async fn a_lone_run_that_went_well_is_over_with_its_commit() {
+    let world = World::new().await;
+    let (first, second) = (world.claim_as("a", 0).await, world.claim_as("a", 1).await);
+    world.mark(&owner_of(&second.claimed), &[7]).written().await;
+    world.mark_alone(&owner_of(&first.claimed), 3).await.unwrap();
+    world.put_done(&owner_of(&first.claimed), vec![row(3, Origin::Stream, done())]).await;
+    // Were it not over, this death would be laid at its door, and not at that of what runs.
+    let world = world.restart().await;
+    assert_eq!(world.claim_as("b", 1).await.claimed.suspects, [suspect(7, 1, 0)]);
+    assert_eq!(world.claim_as("b", 0).await.claimed.suspects, []);
+}
+
+#[tokio::test]
+async fn a_lone_run_goes_on_through_the_commit_of_another_event() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.mark_alone(&owner, 3).await.unwrap();
+    world.put_done(&owner, vec![row(2, Origin::Stream, done())]).await;
+    let world = world.restart().await;
+    assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [suspect(3, 1, 1)]);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_mark_need_not_wait_for_those_before_it() {
+    let world = World::new().await;
+    let (first, second) = (world.claim_as("a", 0).await, world.claim_as("a", 1).await);
+    for number in 1..20 {
+        drop(world.mark(&owner_of(&first.claimed), &[number, number + 1]));
+    }
+    world.mark(&owner_of(&second.claimed), &[7]).written().await;
+    let world = world.restart().await;
+    assert_eq!(world.claim_as("b", 0).await.claimed.suspects, [suspect(19, 1, 0), suspect(20, 1, 0)]);
+    assert_eq!(world.claim_as("b", 1).await.claimed.suspects, [suspect(7, 1, 0)]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_settled_is_no_suspect_any_more() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.mark(&owner, &[3, 4]).written().await;
+    let world = world.restart().await;
+    let owner = owner_of(&world.claim_as("b", 0).await.claimed);
+    assert_eq!(world.count("select count(*) from suspects").await, 2);
+    world.put_done(&owner, vec![row(3, Origin::Stream, done())]).await;
+    assert_eq!(world.count("select count(*) from suspects").await, 1);
+}
+
+#[tokio::test]
 async fn an_attempt_that_ends_clears_the_suspicion() {
     let world = World::new().await;
     let owner = world.own().await;
