@@ -302,10 +302,11 @@ impl Postgres {
 
     pub(crate) async fn look_up(
         &self,
-        handler_id: i64,
+        handler: &str,
         run: &str,
         events: &[(Seq, Identity)],
     ) -> Result<Vec<Known>, Failure> {
+        let Some(handler_id) = self.handler_id(handler).await? else { return Ok(Vec::new()) };
         let mut conn = self.pool.acquire().await?;
         let asked = events.iter().map(|(seq, identity)| (*seq, identity));
         let found = ledger::standing(&mut conn, handler_id, run, asked).await?;

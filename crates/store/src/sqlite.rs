@@ -12,6 +12,7 @@ pub(crate) mod lane;
 pub(crate) mod ledger;
 mod letters;
 mod lock;
+mod look_ups;
 mod marks;
 mod names;
 pub(crate) mod outbox;
@@ -51,6 +52,7 @@ use handlers::{Drops, Renames};
 use keyvalue::Sweeps;
 use letters::Erases;
 use lock::Lock;
+use look_ups::LookUps;
 pub(crate) use marks::Marks;
 use outbox::Notes;
 use stops::Stops;
@@ -66,6 +68,7 @@ const READERS: u32 = 4;
 pub(crate) struct Sqlite {
     queue: Queue,
     readers: SqlitePool,
+    look_ups: LookUps,
     marks: Arc<Marks>,
 }
 
@@ -92,7 +95,8 @@ impl Sqlite {
         }
         let marks = Arc::new(Marks::open(&path));
         let queue = Writer::start(options, conn, posted, lock);
-        Ok(Self { queue, readers, marks })
+        let look_ups = LookUps::start(&readers);
+        Ok(Self { queue, readers, look_ups, marks })
     }
 
     pub(crate) async fn close(&self) {
@@ -163,14 +167,11 @@ impl Sqlite {
 
     pub(crate) async fn look_up(
         &self,
-        handler_id: i64,
+        handler: &str,
         run: &str,
         events: &[(Seq, Identity)],
-    ) -> Result<Vec<Known>, Failure> {
-        let mut conn = self.readers.acquire().await?;
-        let asked = events.iter().map(|(seq, identity)| (*seq, identity));
-        let found = ledger::standing(&mut conn, handler_id, run, asked).await?;
-        Ok(found.into_iter().map(crate::ledger::Standing::known).collect())
+    ) -> Result<Vec<Known>, Error> {
+        self.look_ups.ask(handler, run, events).await
     }
 
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Vec<SqliteRow>, sqlx::Error> {

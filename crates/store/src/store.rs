@@ -181,13 +181,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn look_up(&self, handler: &str, run: &str, events: &[(Seq, Identity)]) -> Result<Vec<Known>, Error> {
-        let operation = "look events up";
-        let Some(handler_id) = self.handler(operation, handler).await? else { return Ok(Vec::new()) };
-        let known = match &self.inner.backend {
-            Backend::Sqlite(db) => db.look_up(handler_id, run, events).await,
-            Backend::Postgres(db) => db.look_up(handler_id, run, events).await,
-        };
-        known.map_err(|failure| failed(operation, failure))
+        match &self.inner.backend {
+            Backend::Sqlite(db) => db.look_up(handler, run, events).await,
+            Backend::Postgres(db) => {
+                db.look_up(handler, run, events).await.map_err(|failure| failed("look events up", failure))
+            }
+        }
     }
 
     /// Parked events of a lane by sequence, from `from` on, at most `limit`.

@@ -73,7 +73,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
     use super::{migrate, path_of};
-    use crate::sqlite::{dead, keyvalue, ledger, outbox, parked, plain};
+    use crate::sqlite::{dead, keyvalue, ledger, look_ups, outbox, parked, plain};
 
     #[test]
     fn a_url_is_sqlite_and_a_path() {
@@ -98,6 +98,7 @@ mod tests {
         for sql in [
             ledger::CHANGE,
             ledger::FIND,
+            look_ups::FIND,
             parked::CHANGE,
             parked::REMOVE,
             crate::parked::LOAD,
@@ -128,6 +129,7 @@ mod tests {
             let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&mut conn).await.unwrap();
             for (.., step) in &steps {
                 let harmless = [
+                    "SCAN asks",
                     "SCAN rows",
                     "SCAN jsonb_each VIRTUAL TABLE",
                     "SCAN entry VIRTUAL TABLE",

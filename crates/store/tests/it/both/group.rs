@@ -1,9 +1,11 @@
 //! Commits that go together into one transaction, and many rows at once.
 
-use lanes::{CommitReply, Conflict, ConflictKind, Origin};
-use store::{LIVE, Owner};
+use lanes::{CommitReply, Conflict, ConflictKind, Known, Origin};
+use store::{Claiming, LIVE, Owner};
 
-use super::world::{HANDLER, World, commit, done, done_with, effect, identity, owner_of, progress, row, row_of};
+use super::world::{
+    HANDLER, World, claiming, commit, done, done_with, effect, identity, owner_of, progress, row, row_of,
+};
 
 #[tokio::test]
 async fn a_refused_commit_takes_nothing_of_its_neighbours_along() {
@@ -96,4 +98,35 @@ async fn ten_thousand_rows_with_effects_are_written_and_found() {
     }
     assert_eq!(seen, 10_000);
     assert_eq!(world.count("select count(*) from outbox").await, 0);
+}
+
+#[tokio::test]
+async fn of_many_who_look_events_up_at_once_each_hears_of_its_own_handler() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..40).map(|n| format!("handler-{n}")).collect();
+    for (n, name) in (1..).zip(&names) {
+        let claim = world.claim_of(Claiming { handler: name, ..claiming("a", 0) }).await.unwrap();
+        // The n-th knows the n-th event, under twice its number, and one that all know.
+        let rows = vec![
+            row_of(2 * n, &format!("EV_{n}"), Origin::Stream, done()),
+            row_of(99, "EV_all", Origin::Stream, done()),
+        ];
+        world.put_done(&Owner::live(name, 0, claim.claimed.epoch), rows).await;
+    }
+    let asked: Vec<_> = (1..=40).map(|n| (n, identity(&format!("EV_{n}")))).chain([(50, identity("EV_all"))]).collect();
+    let asked = std::sync::Arc::new(asked);
+    let answers: Vec<_> = names
+        .into_iter()
+        .chain(["nobody".to_owned()])
+        .map(|name| {
+            let (store, asked) = (world.store.clone(), asked.clone());
+            tokio::spawn(async move { store.look_up(&name, LIVE, &asked).await.unwrap() })
+        })
+        .collect();
+    for (n, answer) in (1..).zip(answers) {
+        let mut known = answer.await.unwrap();
+        known.sort_by_key(|known| known.asked);
+        let expected = vec![Known { asked: n, seq: 2 * n }, Known { asked: 50, seq: 99 }];
+        assert_eq!(known, if n == 41 { Vec::new() } else { expected }, "{n}");
+    }
 }
