@@ -232,8 +232,8 @@ impl Session {
     /// Sees that a bucket is not full. What others set at the same time is not counted.
     async fn room_in_bucket(&mut self, grant: &Grant, spot: &Spot, len: usize) -> Result<(), Trouble> {
         // What takes no more room than before fits, however full it is: a counter that goes on asks for nothing.
-        let (keys, bytes) = self.growth(&grant.bucket, spot, len);
-        if keys <= 0 && bytes <= 0 {
+        let growth = self.growth(&grant.bucket, spot, len);
+        if growth.0 <= 0 && growth.1 <= 0 {
             return Ok(());
         }
         let usage = if let Some(usage) = self.usage.get(&grant.bucket) {
@@ -249,7 +249,7 @@ impl Session {
             (keys <= 0 || usage.keys.saturating_add_signed(keys) <= grant.max_keys)
                 && (bytes <= 0 || usage.bytes.saturating_add_signed(bytes) <= grant.max_bytes)
         };
-        if fits(self.growth(&grant.bucket, spot, len)) {
+        if fits(growth) {
             return Ok(());
         }
         // What is changed may stand there already, and then gives its room back.
