@@ -29,6 +29,7 @@ use crate::config::Handler;
 use crate::filter::Filter;
 use crate::fleet::{Shards, Standing};
 use crate::host::Uncommitted;
+use crate::metrics::Invoked;
 use crate::plugin::Plugin;
 use crate::shared::Shared;
 
@@ -96,6 +97,8 @@ pub(crate) struct Task {
     config: Arc<Handler>,
     filter: Arc<Filter>,
     plugin: Plugin,
+    /// What is counted of its invocations.
+    counted: Invoked,
     /// What finished invocations have written and no commit has answered for.
     uncommitted: Arc<Uncommitted>,
     machine: lanes::Handler<Arc<Event>, Arc<Report>>,
@@ -143,6 +146,7 @@ impl Task {
         Self {
             machine: lanes::Handler::new(config.rules.clone(), seed),
             filter: Arc::new(Filter::new(config.on.clone(), config.when.clone())),
+            counted: shared.metrics.invocations(&config.name),
             shared,
             config,
             plugin,

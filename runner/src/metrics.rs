@@ -65,10 +65,33 @@ impl Outgoing {
     }
 
     fn count(&self, outcome: &'static str) {
-        let labels = OfOutcome { handler: self.handler.to_string(), outcome: outcome.to_owned() };
-        self.requests.get_or_create(&labels).inc();
+        self.requests.get_or_create(&outcome_of(&self.handler, outcome)).inc();
     }
 }
+
+/// The invocations of one handler. What is counted of most of them is found once and not for each.
+#[derive(Clone, Debug)]
+pub(crate) struct Invoked {
+    handler: Arc<str>,
+    outcomes: Family<OfOutcome, Counter>,
+    done: Counter,
+    duration: Histogram,
+}
+
+impl Invoked {
+    /// An invocation ended, and this is the report of it.
+    pub(crate) fn count(&self, report: &Report) {
+        if &*report.outcome == DONE {
+            self.done.inc();
+        } else {
+            self.outcomes.get_or_create(&outcome_of(&self.handler, &report.outcome)).inc();
+        }
+        self.duration.observe(std::time::Duration::from_micros(report.duration_us).as_secs_f64());
+    }
+}
+
+/// The outcome of most invocations.
+const DONE: &str = "done";
 
 /// The runner's metrics.
 #[derive(Clone)]
@@ -262,11 +285,14 @@ impl Metrics {
         runner.register("outbox_failures", "Sends that failed or were not answered", self.send_failures.clone());
     }
 
-    pub(crate) fn invoked(&self, handler: &str, report: &Report) {
-        let labels = OfOutcome { handler: handler.to_owned(), outcome: report.outcome.to_string() };
-        self.invocations.get_or_create(&labels).inc();
-        let seconds = std::time::Duration::from_micros(report.duration_us).as_secs_f64();
-        self.duration.get_or_create(&of(handler)).observe(seconds);
+    /// Counts the invocations of a handler.
+    pub(crate) fn invocations(&self, handler: &HandlerName) -> Invoked {
+        Invoked {
+            handler: handler.as_str().into(),
+            outcomes: self.invocations.clone(),
+            done: self.invocations.get_or_create(&outcome_of(handler.as_str(), DONE)).clone(),
+            duration: self.duration.get_or_create(&of(handler.as_str())).clone(),
+        }
     }
 
     /// The store has refused so many invocations because of what they had read.
@@ -325,8 +351,8 @@ impl Metrics {
     }
 
     pub(crate) fn activated(&self, handler: &HandlerName, taken: bool) {
-        let outcome = if taken { "taken" } else { "refused" }.to_owned();
-        self.activations.get_or_create(&OfOutcome { handler: handler.to_string(), outcome }).inc();
+        let outcome = if taken { "taken" } else { "refused" };
+        self.activations.get_or_create(&outcome_of(handler.as_str(), outcome)).inc();
     }
 
     /// Whether the newest version of a handler's plugin is the one that was not taken.
@@ -409,4 +435,8 @@ fn number(value: u64) -> i64 {
 
 fn of(handler: &str) -> OfHandler {
     OfHandler { handler: handler.to_owned() }
+}
+
+fn outcome_of(handler: &str, outcome: &str) -> OfOutcome {
+    OfOutcome { handler: handler.to_owned(), outcome: outcome.to_owned() }
 }

@@ -1,5 +1,8 @@
 //! Running invocations: the mark first, then the guest, then the report.
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +20,7 @@ use super::{MachineInput, Message, Owned, Task, send, wait_for_store};
 use crate::bindings::roomwire::plugin::event_types as wit;
 use crate::host::{Access, Lease, Level, LogLine, Uncommitted};
 use crate::invoke::{self, Finished};
+use crate::metrics::Invoked;
 use crate::plugin::Generation;
 use crate::shared::Shared;
 
@@ -44,45 +48,53 @@ impl Task {
             // Nothing of it runs before that is written, and with the last one all are. Marks have a place of their own, so
             // they wait for no commit's fsync.
             marked = self.shared.store.mark(&owned.owner, &running);
-            jobs.extend(invocations.into_iter().map(|invocation| self.job(owned, None, invocation)));
+            let surroundings = self.surroundings(owned);
+            jobs.extend(invocations.into_iter().map(|invocation| {
+                let surroundings = surroundings.clone();
+                Job { surroundings, alone: None, invocation }
+            }));
         }
         let mut jobs = jobs.into_iter();
         while jobs.len() > 0 {
             let few: Vec<Job> = jobs.by_ref().take(TOGETHER).collect();
-            self.jobs.spawn(together(marked.clone(), few, self.reports.clone()));
+            self.jobs.spawn(together(marked.clone(), few.into_iter().map(Job::run), self.reports.clone()));
         }
     }
 
     /// It marks itself, durably.
     pub(super) fn start_alone(&mut self, shard: Shard, seq: Seq, invocations: Invocations) {
         let Some(owned) = self.shards.get(&shard) else { return };
-        let jobs = invocations.into_iter().map(|invocation| self.job(owned, Some(seq), invocation)).collect();
-        self.jobs.spawn(together(Marked::default(), jobs, self.reports.clone()));
+        let surroundings = self.surroundings(owned);
+        let job = move |invocation| Job { surroundings: surroundings.clone(), alone: Some(seq), invocation };
+        let runs = invocations.into_iter().map(move |invocation| job(invocation).run());
+        self.jobs.spawn(together(Marked::default(), runs, self.reports.clone()));
     }
 
-    fn job(&self, owned: &Owned, alone: Option<Seq>, invocation: Invocation<Arc<Event>>) -> Job {
-        Job {
+    fn surroundings(&self, owned: &Owned) -> Arc<Surroundings> {
+        Arc::new(Surroundings {
             shared: self.shared.clone(),
             generation: self.plugin.current(),
             owner: owned.owner.clone(),
             hold: owned.hold.clone(),
-            alone,
-            invocation,
             uncommitted: self.uncommitted.clone(),
-        }
+            counted: self.counted.clone(),
+        })
     }
 }
 
 /// Runs jobs one after the other, for as long as none of them waits and all are quick: most are over in microseconds,
 /// and a task for each would cost as much. Whatever waits, and whatever comes after something slow, gets a task of its
 /// own, so that no event waits for another one's host calls.
-async fn together(marked: Marked, jobs: Vec<Job>, reports: mpsc::Sender<Message>) {
+async fn together<R>(marked: Marked, runs: impl Iterator<Item = R>, reports: mpsc::Sender<Message>)
+where
+    R: Future<Output = Option<MachineInput>> + Send + 'static,
+{
     marked.written().await;
     let began = Instant::now();
     // Dropped with this task, and what runs of it with that.
-    let (mut apart, mut ended) = (JoinSet::new(), Vec::with_capacity(jobs.len()));
-    for job in jobs {
-        let mut run = Box::pin(job.run());
+    let (mut apart, mut ended) = (JoinSet::new(), Vec::with_capacity(runs.size_hint().0));
+    for run in runs {
+        let mut run = Box::pin(run);
         if began.elapsed() < SLICE
             && let Some(input) = run.as_mut().now_or_never()
         {
@@ -102,15 +114,21 @@ async fn together(marked: Marked, jobs: Vec<Job>, reports: mpsc::Sender<Message>
     while apart.join_next().await.is_some() {}
 }
 
-/// One invocation on its way.
-struct Job {
+/// What invocations of a shard that start together have in common.
+struct Surroundings {
     shared: Arc<Shared>,
     generation: Arc<Generation>,
     owner: Owner,
     hold: Hold,
+    uncommitted: Arc<Uncommitted>,
+    counted: Invoked,
+}
+
+/// One invocation on its way.
+struct Job {
+    surroundings: Arc<Surroundings>,
     alone: Option<Seq>,
     invocation: Invocation<Arc<Event>>,
-    uncommitted: Arc<Uncommitted>,
 }
 
 impl Job {
@@ -118,26 +136,26 @@ impl Job {
     async fn run(self) -> Option<MachineInput> {
         let finished = match self.alone {
             None => {
-                let _others_too = self.shared.lone.read().await;
+                let _others_too = self.surroundings.shared.lone.read().await;
                 self.call_if_ours().await
             }
             Some(seq) => {
                 // While it runs nothing else does, so that a death of the process is its doing.
-                let _alone = self.shared.lone.write().await;
+                let _alone = self.surroundings.shared.lone.write().await;
                 if self.is_marked_alone(seq).await { self.call_if_ours().await } else { None }
             }
         };
         // Not ours any more: the handler's task hears of it from the fleet, or from the store.
         let mut finished = finished?;
         let mut report = Arc::new(std::mem::take(&mut finished.report));
-        if !self.uncommitted.add(&report) {
+        if !self.surroundings.uncommitted.add(&report) {
             finished.outcome = Outcome::Conflict;
             report = Arc::new(in_vain(&report));
         }
-        self.shared.metrics.invoked(&self.owner.handler, &report);
+        self.surroundings.counted.count(&report);
         self.log(&finished, &report);
         Some(Input::Finished {
-            shard: self.owner.shard,
+            shard: self.surroundings.owner.shard,
             invocation: self.invocation.invocation,
             outcome: finished.outcome,
             report,
@@ -146,34 +164,40 @@ impl Job {
 
     /// Marks it, for as long as it takes; false if the shard is lost meanwhile.
     async fn is_marked_alone(&self, seq: Seq) -> bool {
-        while let Err(error) = self.shared.store.mark_alone(&self.owner, seq).await {
-            if matches!(error, store::Error::Lost { .. } | store::Error::Closed) || !self.hold.is_good() {
+        while let Err(error) = self.surroundings.shared.store.mark_alone(&self.surroundings.owner, seq).await {
+            if matches!(error, store::Error::Lost { .. } | store::Error::Closed) || !self.surroundings.hold.is_good() {
                 return false;
             }
-            wait_for_store(&self.owner.handler, "mark an event that runs alone", &error).await;
+            wait_for_store(&self.surroundings.owner.handler, "mark an event that runs alone", &error).await;
         }
         true
     }
 
     /// After a pause of this process the shard may have another owner who runs the same event.
     async fn call_if_ours(&self) -> Option<Finished> {
-        if self.hold.is_good() { Some(self.call().await) } else { None }
+        if self.surroundings.hold.is_good() { Some(self.call().await) } else { None }
     }
 
     async fn call(&self) -> Finished {
         let event = self.event();
         #[cfg(debug_assertions)]
         crate::failpoint::before_invocation(&event);
-        let hold = self.hold.clone();
+        let hold = self.surroundings.hold.clone();
         let lease = Lease::until(move || !hold.is_good());
-        let call = invoke::handle(&self.shared.engine, &self.generation, event, lease, Some(self.keys()));
+        let call = invoke::handle(
+            &self.surroundings.shared.engine,
+            &self.surroundings.generation,
+            event,
+            lease,
+            Some(self.keys()),
+        );
         let call = AssertUnwindSafe(call).catch_unwind();
         // A panic of the host is treated as a crash of the guest that provoked it: tried again, then given up.
         call.await.unwrap_or_else(|_| Finished {
             outcome: Outcome::Crash(Crash::Trap),
             report: Report {
                 started_at: invoke::unix_ms(),
-                digest: self.generation.digest.clone(),
+                digest: self.surroundings.generation.digest.clone(),
                 outcome: "trap".into(),
                 error: Some("the host panicked while it ran this event".into()),
                 ..Report::default()
@@ -185,10 +209,10 @@ impl Job {
     fn keys(&self) -> Access {
         let event = &self.invocation.event;
         Access {
-            store: self.shared.store.clone(),
-            uncommitted: self.uncommitted.clone(),
-            handler: self.owner.handler.clone(),
-            run: self.owner.run.clone(),
+            store: self.surroundings.shared.store.clone(),
+            uncommitted: self.surroundings.uncommitted.clone(),
+            handler: self.surroundings.owner.handler.clone(),
+            run: self.surroundings.owner.run.clone(),
             // No project has a slash in its name.
             space: format!("{}/{}", event.project, event.key).into(),
         }
@@ -199,7 +223,10 @@ impl Job {
         let Subject { room, room_sid, participant } = body::subject(&event.body);
         let mut attributes = vec![
             ("ordering-key".to_owned(), event.key.to_string()),
-            ("idempotency-key".to_owned(), format!("{}/{}/{}", event.project, self.owner.handler, event.identity.id)),
+            (
+                "idempotency-key".to_owned(),
+                format!("{}/{}/{}", event.project, self.surroundings.owner.handler, event.identity.id),
+            ),
         ];
         let mut attribute = |name: &str, value: Option<String>| {
             attributes.extend(value.map(|value| (name.to_owned(), value)));
@@ -219,14 +246,14 @@ impl Job {
             participant,
             created_at: rfc3339(event.identity.created.checked_mul(1_000)).unwrap_or_default(),
             attempt: self.invocation.attempt,
-            deadline_ms: millis(self.generation.limits.timeout),
+            deadline_ms: millis(self.surroundings.generation.limits.timeout),
             json: String::from_utf8_lossy(&event.body).into_owned(),
             attributes,
         }
     }
 
     fn log(&self, finished: &Finished, report: &Report) {
-        let (handler, id) = (&self.owner.handler, &self.invocation.event.identity.id);
+        let (handler, id) = (&self.surroundings.owner.handler, &self.invocation.event.identity.id);
         for LogLine { level, context, message } in &finished.logs {
             match level {
                 Level::Critical | Level::Error => {
