@@ -10,6 +10,7 @@ mod plan;
 mod site;
 mod traffic;
 mod truth;
+mod woken;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::woken::Taken;
+
 /// How an event makes the handler `moody` behave; it is the identity of its participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mood {
@@ -157,7 +159,7 @@ impl Handled {
 pub(super) struct Slept {
     pub(super) runner: usize,
     /// What others had taken when it woke: handler, shard and its own epoch.
-    pub(super) taken: Vec<(String, u16, u64)>,
+    pub(super) taken: Vec<Taken>,
     /// It said that it had lost them.
     pub(super) told: bool,
 }

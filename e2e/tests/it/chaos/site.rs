@@ -13,6 +13,7 @@ use testkit::{Fault, FaultProxy, NatsServer, PostgresServer, wait_until};
 
 use super::facts::Slept;
 use super::plan::{Deed, Harm, Link, RUNNERS, Strike};
+use super::woken::{Taken, knows};
 use crate::rig::{LONG, OUT, Rig, Service, free_address};
 
 /// Shards of the streams.
@@ -182,15 +183,14 @@ impl Site {
         tokio::time::sleep(lasts).await;
         // Without the database nobody takes anything, and nothing is known.
         let now = self.books().await.unwrap_or_default();
-        let said = service.process.log().len();
         service.process.signal(Signal::CONT)?;
-        let taken: Vec<(String, u16, u64)> = before
+        let taken: Vec<Taken> = before
             .into_iter()
             .filter(|row| row.owner.contains(&mine) && !row.clean)
             .filter(|row| now.iter().any(|now| is_same(row, now) && !now.owner.contains(&mine)))
             .map(|row| (row.handler, row.shard, row.epoch))
             .collect();
-        let has_told = || async { service.process.log().get(said..).is_some_and(|log| log.contains("lost")) };
+        let has_told = || async { knows(&service.process.log(), &taken) };
         let told = taken.is_empty() || wait_until(LONG, "a runner to know that it slept", has_told).await.is_ok();
         self.slept.lock().unwrap_or_else(PoisonError::into_inner).push(Slept { runner: number, taken, told });
         Ok(())
