@@ -10,8 +10,8 @@ use super::*;
 /// What runs in which task is told by these.
 type Tasks = Arc<Mutex<Vec<(u64, tokio::task::Id)>>>;
 
-fn ended(invocation: u64) -> Option<MachineInput> {
-    Some(Input::Finished { shard: 0, invocation, outcome: Outcome::Done, report: Arc::default() })
+fn ended(invocation: u64) -> MachineInput {
+    Input::Finished { shard: 0, invocation, outcome: Outcome::Done, report: Arc::default() }
 }
 
 /// A run that waits for `first`, if there is something, after it computed for as long as it is told.
@@ -29,7 +29,7 @@ async fn run(
     if let Some(first) = first {
         first.await.unwrap();
     }
-    ended(number)
+    Some(ended(number))
 }
 
 /// The numbers of the next ends, until there are so many.
