@@ -130,23 +130,23 @@ impl Outbox {
         while !shutdown.is_cancelled() {
             self.again(&blocked).await?;
             let page = self.store.outbox_waiting(after, PAGE).await?;
-            let Some(last) = page.last() else {
-                // What was due and was not met has no row any more.
-                self.waiting.retain(|_, backoff| backoff.until > now);
-                return Ok(());
-            };
             // A shard that became this runner's during this pass may have older rows in front of this page: they go first.
-            if *owned.get_or_insert_with(|| last.owned.clone()) != last.owned {
+            if *owned.get_or_insert_with(|| page.owned.clone()) != page.owned {
                 self.store.outbox_notify().notify_one();
                 return Ok(());
             }
-            after = last.id;
-            let mut rest = self.settle_unknown(page, &mut blocked).await?;
+            let mut rest = self.settle_unknown(page.rows, &mut blocked).await?;
             while !rest.is_empty() && !shutdown.is_cancelled() {
                 let (round, later) = one_of_each_lane(rest, &blocked);
                 rest = later;
                 self.round(round, &mut blocked).await?;
             }
+            let Some(next) = page.next else {
+                // What was due and was not met has no row any more.
+                self.waiting.retain(|_, backoff| backoff.until > now);
+                return Ok(());
+            };
+            after = next;
         }
         Ok(())
     }

@@ -56,7 +56,16 @@ pub struct OutboxRow {
     pub tries: u32,
     /// What went wrong the last time.
     pub error: Option<String>,
-    /// What this runner owned when the row was read, in a shared store. Pages that were read while it owned something else
+}
+
+/// Messages that wait, by place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboxPage {
+    /// The messages, maybe none: of many that are others' a page looks at a part.
+    pub rows: Vec<OutboxRow>,
+    /// The place after which the next page begins; nothing if this is the last.
+    pub next: Option<i64>,
+    /// What this runner owned when the page was read, in a shared store. Pages that were read while it owned something else
     /// are no one list: of a shard that changed hands in between, the first of them lacks the older rows.
     pub owned: Option<String>,
 }
@@ -278,6 +287,30 @@ pub(crate) fn waiting(row: &dyn Fields) -> Result<OutboxRow, Failure> {
         sent,
         tries: row.small("tries")?,
         error: row.opt_text("error")?,
-        owned: row.opt_text("owned")?,
     })
+}
+
+/// A line of a page: a message or none, how far the page looked if it has less than it may, and what was owned.
+pub(crate) struct PageLine {
+    row: Option<OutboxRow>,
+    looked_to: Option<i64>,
+    owned: Option<String>,
+}
+
+/// A line of a page.
+pub(crate) fn page_line(row: &dyn Fields) -> Result<PageLine, Failure> {
+    let message = if row.opt_int("id")?.is_some() { Some(waiting(row)?) } else { None };
+    Ok(PageLine { row: message, looked_to: row.opt_int("looked_to")?, owned: row.opt_text("owned")? })
+}
+
+/// The page of these lines.
+pub(crate) fn page(lines: Vec<PageLine>, limit: u32) -> OutboxPage {
+    let (mut rows, mut looked_to, mut owned) = (Vec::with_capacity(lines.len()), None, None);
+    for line in lines {
+        rows.extend(line.row);
+        looked_to = looked_to.max(line.looked_to);
+        owned = line.owned;
+    }
+    let full = rows.last().filter(|_| rows.len() >= limit as usize).map(|last| last.id);
+    OutboxPage { rows, next: full.or(looked_to), owned }
 }

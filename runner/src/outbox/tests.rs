@@ -1,11 +1,10 @@
 //! Which rows go out when, and what is asked about those whose send was never answered.
 
-use std::path::Path;
-
 use async_nats::jetstream::stream;
 use lanes::{Change, Identity, Origin, Progress, Settled};
 use store::{Claiming, Commit, Destination, Effect, Event, Headers, LIVE, Member, Owner, Report, Sent, StreamIdentity};
-use testkit::{NatsServer, wait_until};
+use tempfile::TempDir;
+use testkit::{NatsServer, PostgresServer, wait_until};
 use tokio::sync::watch;
 
 use super::*;
@@ -13,7 +12,7 @@ use super::*;
 /// An outbox on a real server and in a real store.
 struct World {
     nats: NatsServer,
-    _folder: tempfile::TempDir,
+    _folder: TempDir,
     _connected: watch::Sender<State>,
     owner: Owner,
     outbox: Outbox,
@@ -21,9 +20,13 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let nats = NatsServer::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let (owner, store) = claimed(folder.path()).await;
+        let url = format!("sqlite:{}", folder.path().join("state.db").display());
+        Self::of(folder, claimed(&url, "me", 0).await).await
+    }
+
+    async fn of(folder: TempDir, (owner, store): (Owner, Store)) -> Self {
+        let nats = NatsServer::start().await.unwrap();
         let (connected, state) = watch::channel(State::Connected);
         let connection = Connection { client: nats.client().await.unwrap(), state };
         let metrics = Metrics::register(&service::admin::Metrics::default());
@@ -40,34 +43,11 @@ impl World {
 
     /// An event of a room that leaves a message on each of these subjects.
     async fn leave(&self, seq: u64, room: &str, subjects: &[&str]) {
-        let effect = |subject: &&str| Effect {
-            to: Destination::Subject((*subject).to_owned()),
-            headers: Vec::new(),
-            body: bytes::Bytes::from_static(b"{}"),
-        };
-        let report = Report { effects: subjects.iter().map(effect).collect(), ..Report::default() };
-        let identity = Identity { project: "default".into(), created: 0, id: format!("EV_{seq}").into() };
-        let event = Event {
-            seq,
-            project: "default".into(),
-            kind: "room_started".into(),
-            headers: Headers::default(),
-            body: bytes::Bytes::new(),
-            identity: identity.clone(),
-            key: room.into(),
-            received_at_ms: 0,
-        };
-        let change = Change::Settled { state: Settled::Done, attempt: 1, report: Some(Arc::new(report)) };
-        let origin = Origin::Stream;
-        let row = lanes::Row { seq, identity, key: room.into(), origin, change, event: Arc::new(event) };
-        let progress = Progress { floor: seq, ..Progress::default() };
-        let (shard, epoch) = (self.owner.shard, self.owner.epoch);
-        let commit = Commit { commit: seq, shard, epoch, progress, rows: vec![row], lanes: Vec::new() };
-        assert_eq!(self.outbox.store.commit(&self.owner, commit).await, lanes::CommitReply::Done);
+        leave(&self.outbox.store, &self.owner, seq, room, subjects).await;
     }
 
     async fn waiting(&self) -> Vec<OutboxRow> {
-        self.outbox.store.outbox_waiting(0, PAGE).await.unwrap()
+        self.outbox.store.outbox_waiting(0, PAGE).await.unwrap().rows
     }
 
     async fn stored(&self, stream: &str) -> Vec<String> {
@@ -82,14 +62,40 @@ impl World {
     }
 }
 
-async fn claimed(folder: &Path) -> (Owner, Store) {
-    let url = format!("sqlite:{}", folder.join("state.db").display());
-    let store = Store::open(&url, &event::Prefix::default()).await.unwrap();
-    store.beat(&Member { name: "me".to_owned(), handlers: [("h".to_owned(), 1)].into() }).await.unwrap();
+async fn claimed(url: &str, claimer: &str, shard: u16) -> (Owner, Store) {
+    let store = Store::open(url, &event::Prefix::default()).await.unwrap();
+    store.beat(&Member { name: claimer.to_owned(), handlers: [("h".to_owned(), 2)].into() }).await.unwrap();
     let stream = StreamIdentity { created: "now".into(), first_seq: 1, last_seq: 9 };
-    let claiming = Claiming { handler: "h", run: LIVE, shard: 0, claimer: "me", stream, begin_floor: 0 };
+    let claiming = Claiming { handler: "h", run: LIVE, shard, claimer, stream, begin_floor: 0 };
     let epoch = store.claim(claiming).await.unwrap().claimed.epoch;
-    (Owner::live("h", 0, epoch), store)
+    (Owner::live("h", shard, epoch), store)
+}
+
+async fn leave(store: &Store, owner: &Owner, seq: u64, room: &str, subjects: &[&str]) {
+    let effect = |subject: &&str| Effect {
+        to: Destination::Subject((*subject).to_owned()),
+        headers: Vec::new(),
+        body: bytes::Bytes::from_static(b"{}"),
+    };
+    let report = Report { effects: subjects.iter().map(effect).collect(), ..Report::default() };
+    let identity = Identity { project: "default".into(), created: 0, id: format!("EV_{seq}").into() };
+    let event = Event {
+        seq,
+        project: "default".into(),
+        kind: "room_started".into(),
+        headers: Headers::default(),
+        body: bytes::Bytes::new(),
+        identity: identity.clone(),
+        key: room.into(),
+        received_at_ms: 0,
+    };
+    let change = Change::Settled { state: Settled::Done, attempt: 1, report: Some(Arc::new(report)) };
+    let origin = Origin::Stream;
+    let row = lanes::Row { seq, identity, key: room.into(), origin, change, event: Arc::new(event) };
+    let progress = Progress { floor: seq, ..Progress::default() };
+    let commit =
+        Commit { commit: seq, shard: owner.shard, epoch: owner.epoch, progress, rows: vec![row], lanes: Vec::new() };
+    assert_eq!(store.commit(owner, commit).await, lanes::CommitReply::Done);
 }
 
 fn ids(rows: &[OutboxRow]) -> Vec<&str> {
@@ -135,6 +141,20 @@ async fn a_lane_whose_row_is_gone_is_not_asked_for_again_and_again() {
     world.outbox.store.outbox_sent(&[world.waiting().await[0].id]).await.unwrap();
     world.outbox.again(&blocked).await.unwrap();
     assert!(world.outbox.waiting.is_empty());
+}
+
+#[tokio::test]
+async fn a_pass_goes_on_behind_many_messages_of_another_runner() {
+    let url = PostgresServer::shared().await.unwrap().database().await.unwrap();
+    let (theirs, other) = claimed(&url, "other", 1).await;
+    leave(&other, &theirs, 2, "theirs", &vec!["out.a"; 5_000]).await;
+    let mut world = World::of(tempfile::tempdir().unwrap(), claimed(&url, "me", 0).await).await;
+    world.make_stream("out").await;
+    world.leave(1, "room", &["out.a", "out.b"]).await;
+    assert!(world.waiting().await.is_empty(), "the first page has others' messages alone");
+    world.outbox.pass(&CancellationToken::new()).await.unwrap();
+    assert_eq!(world.stored("out").await, ["default/h/EV_1/0", "default/h/EV_1/1"]);
+    assert_eq!(other.outbox_waiting(0, PAGE).await.unwrap().rows.len(), PAGE as usize);
 }
 
 #[tokio::test]
@@ -201,7 +221,6 @@ fn row(id: i64, key: &str, sent: Option<Sent>) -> OutboxRow {
         sent,
         tries: 0,
         error: None,
-        owned: None,
     }
 }
 

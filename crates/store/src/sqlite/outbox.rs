@@ -29,7 +29,7 @@ macro_rules! messages {
     ($which:literal) => {
         concat!(
             "select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
-                sent_last_seq, tries, error, null as owned
+                sent_last_seq, tries, error, null as looked_to, null as owned
             from outbox as o join handlers as h on h.id = o.handler_id
             where request is null and ",
             $which,

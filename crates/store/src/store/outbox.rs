@@ -7,21 +7,23 @@ use tokio::sync::Notify;
 
 use super::{Backend, Store};
 use crate::{
-    Error, OutboxRow, OutboxSummary, RequestHead, RequestRow, Sending, outbox, postgres::Postgres, sqlite::Sqlite,
+    Error, OutboxPage, OutboxRow, OutboxSummary, RequestHead, RequestRow, Sending, outbox, postgres::Postgres,
+    sqlite::Sqlite,
 };
 
 impl Store {
     /// Messages of the outbox after a place, by place; 0 is before all. In a shared store those that are this
-    /// runner's to send.
+    /// runner's to send, and a page looks at so many others at most that it takes no longer than one full of its own.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_waiting(&self, after_id: i64, limit: u32) -> Result<Vec<OutboxRow>, Error> {
+    pub async fn outbox_waiting(&self, after_id: i64, limit: u32) -> Result<OutboxPage, Error> {
         let ask = match &self.inner.backend {
             Backend::Sqlite(_) => Sqlite::ask_waiting(after_id, limit),
             Backend::Postgres(db) => db.ask_waiting(after_id, limit),
         };
-        self.read("read the outbox", ask, outbox::waiting).await
+        let lines = self.read("read the outbox", ask, outbox::page_line).await?;
+        Ok(outbox::page(lines, limit))
     }
 
     /// Messages by their places, those that still wait. In a shared store those that are this runner's to send.

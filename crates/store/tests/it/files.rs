@@ -88,7 +88,7 @@ async fn a_process_that_is_killed_leaves_everything_that_was_answered() {
     let owner = world.own().await;
     let effects = done_with(vec![effect("a", "1"), effect("a", "2")]);
     world.put_done(&owner, vec![row(1, Origin::Stream, effects), row(2, Origin::Stream, parked(1))]).await;
-    let id = world.outbox_waiting(0, 1).await.unwrap()[0].id;
+    let id = world.outbox_waiting(0, 1).await.unwrap().rows[0].id;
     world.outbox_sending(&[Sending { id, stream: "A".into(), last_seq: 9 }], 5).await.unwrap();
     world.mark(&owner, &[3, 4]).written().await;
     // The files as they are in the middle of its life, as the next process finds them after a kill.
@@ -102,7 +102,7 @@ async fn a_process_that_is_killed_leaves_everything_that_was_answered() {
     assert_eq!(claim.claimed.progress.floor, 2);
     assert_eq!(claim.claimed.suspects.iter().map(|suspect| suspect.seq).collect::<Vec<_>>(), [3, 4]);
     assert_eq!(left.load(HANDLER, store::LIVE, 0, "room", 0, 9).await.unwrap().len(), 1);
-    let sent: Vec<bool> = left.outbox_waiting(0, 9).await.unwrap().iter().map(|row| row.sent.is_some()).collect();
+    let sent: Vec<bool> = left.outbox_waiting(0, 9).await.unwrap().rows.iter().map(|row| row.sent.is_some()).collect();
     assert_eq!(sent, [true, false]);
 }
 

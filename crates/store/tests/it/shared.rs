@@ -73,14 +73,43 @@ async fn pages_of_the_outbox_tell_when_a_shard_changed_hands_between_them() {
         assert_eq!(store.commit(owner, commit(owner, progress(seq), rows)).await, CommitReply::Done);
     }
     let page = other.outbox_waiting(0, 9).await.unwrap();
-    assert_eq!(page.len(), 1);
+    assert_eq!(page.rows.len(), 1);
     assert_eq!(other.outbox_waiting(0, 9).await.unwrap(), page, "nothing changed hands");
     world.release(&first).await.unwrap();
     other.claim(claiming("b", 0)).await.unwrap();
-    let next = other.outbox_waiting(page[0].id, 9).await.unwrap();
-    assert_eq!(next.len(), 1, "the second message of shard 0, whose first one is in no page");
-    assert_ne!(next[0].owned, page[0].owned);
-    assert_eq!(other.outbox_waiting(0, 9).await.unwrap().len(), 3);
+    let next = other.outbox_waiting(page.rows[0].id, 9).await.unwrap();
+    assert_eq!(next.rows.len(), 1, "the second message of shard 0, whose first one is in no page");
+    assert_ne!(next.owned, page.owned);
+    assert_eq!(other.outbox_waiting(0, 9).await.unwrap().rows.len(), 3);
+}
+
+#[tokio::test]
+async fn a_page_of_the_outbox_ends_where_many_are_others_and_the_next_goes_on_from_there() {
+    let world = World::new().await;
+    let other = world.another().await;
+    world.store.beat(&member("a")).await.unwrap();
+    other.beat(&member("b")).await.unwrap();
+    let first = owner_of(&world.store.claim(claiming("a", 0)).await.unwrap().claimed);
+    let second = owner_of(&other.claim(claiming("b", 1)).await.unwrap().claimed);
+    let many = done_with((0..5_000).map(|_| effect("a", "m")).collect());
+    for (store, owner, id, change) in
+        [(&world.store, &first, "EV_1", many), (&other, &second, "EV_2", done_with(vec![effect("a", "m")]))]
+    {
+        let rows = vec![row_of(1, id, Origin::Stream, change)];
+        assert_eq!(store.commit(owner, commit(owner, progress(1), rows)).await, CommitReply::Done);
+    }
+    let (mut after, mut pages) = (0, Vec::new());
+    loop {
+        let page = other.outbox_waiting(after, 512).await.unwrap();
+        pages.push(page.rows.len());
+        let Some(next) = page.next else { break };
+        assert!(next > after);
+        after = next;
+    }
+    assert_eq!(pages, [0, 0, 1, 0]);
+    // A page that is full says by its last row where it ends.
+    let full = world.store.outbox_waiting(0, 512).await.unwrap();
+    assert_eq!((full.rows.len(), full.next), (512, full.rows.last().map(|row| row.id)));
 }
 
 #[tokio::test]
@@ -162,14 +191,14 @@ async fn only_the_owner_of_a_shard_sends_its_messages() {
         assert_eq!(store.commit(owner, commit(owner, progress(1), rows)).await, CommitReply::Done);
     }
     let ids = async |store: &store::Store| {
-        let rows = store.outbox_waiting(0, 10).await.unwrap();
+        let rows = store.outbox_waiting(0, 10).await.unwrap().rows;
         rows.into_iter().map(|row| row.msg_id).collect::<Vec<_>>()
     };
     let (first, second) = ("default/billing/EV_0/0".to_owned(), "default/billing/EV_1/0".to_owned());
     assert_eq!((ids(&world.store).await, ids(&other).await), (vec![first.clone()], vec![second.clone()]));
 
     // Before it is sent, the shard goes to the other one.
-    let id = world.outbox_waiting(0, 1).await.unwrap()[0].id;
+    let id = world.outbox_waiting(0, 1).await.unwrap().rows[0].id;
     world.release(&mine).await.unwrap();
     other.claim(claiming("b", 0)).await.unwrap();
     let sending = [Sending { id, stream: "A".into(), last_seq: 1 }];
@@ -188,8 +217,8 @@ async fn messages_of_a_handler_that_nobody_runs_any_more_are_sent_by_the_first_r
     let rows = vec![row(1, Origin::Stream, done_with(vec![effect("a", "x")]))];
     assert_eq!(other.commit(&owner, commit(&owner, progress(1), rows)).await, CommitReply::Done);
     other.release(&owner).await.unwrap();
-    assert_eq!(other.outbox_waiting(0, 9).await.unwrap().len(), 0);
-    assert_eq!(world.outbox_waiting(0, 9).await.unwrap().len(), 1);
+    assert_eq!(other.outbox_waiting(0, 9).await.unwrap().rows.len(), 0);
+    assert_eq!(world.outbox_waiting(0, 9).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]

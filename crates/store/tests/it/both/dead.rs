@@ -11,7 +11,7 @@ use super::world::{
 };
 
 async fn feed(world: &World) -> Vec<OutboxRow> {
-    world.outbox_waiting(0, 100).await.unwrap()
+    world.outbox_waiting(0, 100).await.unwrap().rows
 }
 
 #[tokio::test]

@@ -88,13 +88,13 @@ async fn ten_thousand_rows_with_effects_are_written_and_found() {
     let mut seen = 0;
     loop {
         let page = world.outbox_waiting(after, 512).await.unwrap();
-        let Some(last) = page.last() else { break };
-        after = last.id;
-        for row in &page {
+        for row in &page.rows {
             seen += 1;
             assert_eq!(row.msg_id, format!("default/billing/EV_{seen}/0"));
         }
-        world.outbox_sent(&page.iter().map(|row| row.id).collect::<Vec<_>>()).await.unwrap();
+        world.outbox_sent(&page.rows.iter().map(|row| row.id).collect::<Vec<_>>()).await.unwrap();
+        let Some(next) = page.next else { break };
+        after = next;
     }
     assert_eq!(seen, 10_000);
     assert_eq!(world.count("select count(*) from outbox").await, 0);

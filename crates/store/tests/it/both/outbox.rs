@@ -16,7 +16,7 @@ async fn effects_wait_in_commit_order_with_ids_that_never_change() {
         .put_done(&owner, vec![row(2, Origin::Stream, two), row(1, Origin::Stream, done_with(vec![effect("b", "3")]))])
         .await;
     world.put_done(&owner, vec![row(3, Origin::Stream, done_with(vec![effect("c", "4")]))]).await;
-    let rows = world.outbox_waiting(0, 100).await.unwrap();
+    let rows = world.outbox_waiting(0, 100).await.unwrap().rows;
     let told: Vec<_> = rows.iter().map(|row| (row.msg_id.as_str(), row.subject.as_str(), row.body.as_ref())).collect();
     assert_eq!(
         told,
@@ -30,7 +30,7 @@ async fn effects_wait_in_commit_order_with_ids_that_never_change() {
     let twice = [("a".to_owned(), "1".to_owned()), ("a".to_owned(), "2".to_owned())];
     assert_eq!(rows[0].headers, twice);
     assert_eq!((&*rows[0].key, rows[0].tries, &rows[0].sent, &rows[0].error), ("room", 0, &None, &None));
-    let page = world.outbox_waiting(rows[0].id, 2).await.unwrap();
+    let page = world.outbox_waiting(rows[0].id, 2).await.unwrap().rows;
     assert_eq!(page, rows[1..3]);
     // By their places it is the same rows; what is gone is left out.
     world.outbox_sent(&[rows[2].id]).await.unwrap();
@@ -60,7 +60,7 @@ async fn of_requests_the_first_of_each_key_and_origin_waits_and_messages_are_apa
     let rows = world.requests(&[heads[0].id]).await.unwrap();
     assert_eq!((&*rows[0].handler, &*rows[0].key, rows[0].body.as_ref()), ("billing", "room", b"{}".as_slice()));
     assert_eq!((rows[0].headers.len(), rows[0].tries, rows[0].sent_at), (1, 0, None));
-    let messages = world.outbox_waiting(0, 10).await.unwrap();
+    let messages = world.outbox_waiting(0, 10).await.unwrap().rows;
     assert_eq!(messages.iter().map(|row| &*row.subject).collect::<Vec<_>>(), ["a"]);
     world.outbox_sending(&[Sending { id: rows[0].id, stream: String::new(), last_seq: 0 }], 7).await.unwrap();
     world.outbox_unanswered(&[(rows[0].id, "no answer".into())]).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_replay_has_ids_of_its_own() {
     let owner = world.claim_of(claiming.clone()).await.unwrap().owner(&claiming);
     let change = done_with(vec![effect("a", "1")]);
     world.put_done(&owner, vec![row_of(1, "EV/ 1", Origin::Stream, change)]).await;
-    assert_eq!(world.outbox_waiting(0, 1).await.unwrap()[0].msg_id, "default/billing/EV%2F%201/again/0");
+    assert_eq!(world.outbox_waiting(0, 1).await.unwrap().rows[0].msg_id, "default/billing/EV%2F%201/again/0");
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn effects_of_an_attempt_that_failed_are_dropped() {
     let with_effects = store::Report { effects: Arc::from([effect("a", "1")]), ..report("retry") };
     let change = lanes::Change::Failed { attempts: super::world::attempts(1), report: Arc::new(with_effects) };
     world.put_done(&owner, vec![row(1, Origin::Stream, change), row(2, Origin::Stream, failed(1))]).await;
-    assert!(world.outbox_waiting(0, 10).await.unwrap().is_empty());
+    assert!(world.outbox_waiting(0, 10).await.unwrap().rows.is_empty());
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn what_is_noted_of_a_send_outlives_the_process() {
     let owner = world.own().await;
     let effects = (0..4).map(|n| effect("a", &n.to_string())).collect();
     world.put_done(&owner, vec![row(1, Origin::Stream, done_with(effects))]).await;
-    let ids: Vec<i64> = world.outbox_waiting(0, 10).await.unwrap().iter().map(|row| row.id).collect();
+    let ids: Vec<i64> = world.outbox_waiting(0, 10).await.unwrap().rows.iter().map(|row| row.id).collect();
     let sending: Vec<Sending> =
         ids.iter().map(|id| Sending { id: *id, stream: "ORDERS".into(), last_seq: 17 }).collect();
     world.outbox_sending(&sending, 1000).await.unwrap();
@@ -123,7 +123,7 @@ async fn what_is_noted_of_a_send_outlives_the_process() {
     world.outbox_unanswered(&[(ids[2], "timed out".into())]).await.unwrap();
     let world = world.restart().await;
     world.live_as("process-1").await;
-    let rows = world.outbox_waiting(0, 10).await.unwrap();
+    let rows = world.outbox_waiting(0, 10).await.unwrap().rows;
     let sent = Some(Sent { at_ms: 1000, stream: "ORDERS".into(), last_seq: 17 });
     let told: Vec<_> = rows.iter().map(|row| (row.id, row.tries, row.sent.clone(), row.error.as_deref())).collect();
     let expected = [
@@ -139,12 +139,12 @@ async fn an_id_is_never_given_twice() {
     let world = World::new().await;
     let owner = world.own().await;
     world.put_done(&owner, vec![row(1, Origin::Stream, done_with(vec![effect("a", "1")]))]).await;
-    let first = world.outbox_waiting(0, 1).await.unwrap()[0].id;
+    let first = world.outbox_waiting(0, 1).await.unwrap().rows[0].id;
     world.outbox_sent(&[first]).await.unwrap();
     let world = world.restart().await;
     let owner = world.own().await;
     world.put_done(&owner, vec![row(2, Origin::Stream, done_with(vec![effect("a", "1")]))]).await;
-    assert!(world.outbox_waiting(0, 1).await.unwrap()[0].id > first);
+    assert!(world.outbox_waiting(0, 1).await.unwrap().rows[0].id > first);
 }
 
 #[tokio::test]
