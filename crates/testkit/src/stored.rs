@@ -79,14 +79,15 @@ async fn read(
         inactive_threshold: Duration::from_mins(1),
         ..Default::default()
     };
-    let consumer = stream.create_consumer(config).await.context("cannot make a consumer")?;
+    let mut consumer = stream.create_consumer(config).await.context("cannot make a consumer")?;
     let mut waiting = consumer.cached_info().num_pending;
     while waiting > 0 {
+        let mut nothing = true;
         let mut batch = consumer.fetch().max_messages(500).messages().await.context("cannot fetch")?;
         while let Some(message) = batch.next().await {
             let message = message.map_err(|error| anyhow::anyhow!("cannot fetch: {error}"))?;
             let info = message.info().map_err(|error| anyhow::anyhow!("not a message of a stream: {error}"))?;
-            waiting = info.pending;
+            (nothing, waiting) = (false, info.pending);
             let sequence = info.stream_sequence;
             let (message, _) = message.split();
             visit(Stored {
@@ -96,6 +97,10 @@ async fn read(
                 headers: message.headers.unwrap_or_default(),
                 body: message.payload,
             });
+        }
+        // What waited may have been removed meanwhile.
+        if nothing {
+            waiting = consumer.info().await.context("cannot ask for the consumer")?.num_pending;
         }
     }
     Ok(())
