@@ -7,6 +7,7 @@
 //! for the id from the noted sequence on, and the row is sent again only if it is not there.
 
 mod exchange;
+mod heads;
 mod requests;
 mod target;
 mod traffic;

@@ -333,6 +333,10 @@ impl Postgres {
         outbox::ask_heads(&self.me(), after_id, limit)
     }
 
+    pub(crate) fn ask_first(&self, lanes: &[[&str; 3]]) -> Ask {
+        outbox::ask_first(&self.me(), lanes)
+    }
+
     pub(crate) fn ask_requests(ids: String) -> Ask {
         outbox::ask_requests(ids)
     }

@@ -190,6 +190,10 @@ impl Sqlite {
         outbox::ask_heads(after_id, limit)
     }
 
+    pub(crate) fn ask_first(lanes: &[[&str; 3]]) -> Ask {
+        outbox::ask_first(lanes)
+    }
+
     pub(crate) fn ask_requests(ids: String) -> Ask {
         outbox::ask_requests(ids)
     }

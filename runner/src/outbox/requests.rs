@@ -7,27 +7,28 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use service::config::OnUnknown;
 use service::error::Chain;
 use store::{RequestHead, RequestRow, Sending, Store};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::Answer;
+use super::heads::{Heads, lane_of_head};
 use super::traffic::{End, Lane, Traffic};
 use crate::invoke::unix_ms;
 use crate::live::Live;
 use crate::metrics::Metrics;
 
-/// Lanes that are looked at together.
-const PAGE: u32 = 4_096;
+/// Lanes that are looked for with one call.
+const PAGE: u32 = 65_536;
 
-/// The store is looked at no more often than this, however many commits there are.
+/// What ends within this time is noted together.
 const APART: Duration = Duration::from_millis(5);
 
-/// With nothing to do, the store is looked at this often all the same.
+/// With nothing to do, all lanes are looked for this often all the same.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// The wait after the store failed.
@@ -42,6 +43,7 @@ pub(crate) struct Requests {
     /// Where no handler may leave requests behind, a commit with messages is no reason to look; what an earlier
     /// configuration left is found when it is looked at all the same.
     live: Live,
+    heads: Heads,
     traffic: Traffic,
     metrics: Metrics,
 }
@@ -51,20 +53,27 @@ type Done = (RequestRow, Answer);
 impl Requests {
     /// Those of the handlers that are configured now.
     pub(crate) fn new(store: Store, live: Live, metrics: Metrics) -> Self {
-        Self { store, live, traffic: Traffic::default(), metrics }
+        Self { store, live, heads: Heads::new(Instant::now()), traffic: Traffic::default(), metrics }
     }
 
     /// Sends until `shutdown`; what is then unsent stays in the store.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let notify = self.store.requests_notify();
         let mut flying = FuturesUnordered::new();
+        let mut idle = tokio::time::interval(IDLE);
+        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let ended: Vec<Done> = tokio::select! {
-                () = notify.notified(), if self.live.now().may_send => Vec::new(),
-                () = tokio::time::sleep_until(self.next_look()) => Vec::new(),
-                Some(done) = flying.next(), if !flying.is_empty() => vec![done],
+            let mut ended: Vec<Done> = Vec::new();
+            tokio::select! {
+                () = notify.notified(), if self.live.now().may_send => self.heads.miss(),
+                _ = idle.tick() => self.heads.miss(),
+                () = sleep_until(self.next_turn()) => {}
+                Some(done) = flying.next(), if !flying.is_empty() => ended.push(done),
                 () = shutdown.cancelled() => break,
-            };
+            }
+            while let Some(Some(done)) = flying.next().now_or_never() {
+                ended.push(done);
+            }
             if let Err(error) = self.note(ended).await {
                 tracing::error!(error = %Chain(&error), "failed to note what became of requests; they may be sent again");
             }
@@ -72,8 +81,8 @@ impl Requests {
                 Ok(requests) => flying.extend(requests),
                 Err(error) => {
                     tracing::error!(error = %Chain(&error), "failed to read the requests of the outbox; trying again");
+                    self.heads.miss();
                     tokio::time::sleep(STORE_RETRY).await;
-                    notify.notify_one();
                 }
             }
             tokio::time::sleep(APART).await;
@@ -88,16 +97,51 @@ impl Requests {
         let _in_time = tokio::time::timeout(LAST_ANSWERS, last).await;
     }
 
-    fn next_look(&self) -> Instant {
-        let (now, idle) = (Instant::now(), Instant::now() + IDLE);
+    /// When there may be something to do, if nothing is heard before.
+    fn next_turn(&self) -> Option<Instant> {
+        let now = Instant::now();
         // What waits and may not go yet, because its origin's probe is under way, is looked at when that ends.
-        self.traffic.next().filter(|at| *at > now).map_or(idle, |at| at.min(idle))
+        let waits = self.traffic.next().filter(|at| *at > now);
+        self.heads.due().into_iter().chain(waits).min()
+    }
+
+    /// Looks for all lanes, if it is time.
+    async fn look(&mut self) -> Result<(), store::Error> {
+        let began = Instant::now();
+        if self.heads.due().is_none_or(|due| due > began) {
+            return Ok(());
+        }
+        let mut heads = self.store.requests_waiting(0, PAGE).await?;
+        let mut is_full = heads.len() >= PAGE as usize;
+        while is_full && let Some(last) = heads.last() {
+            let page = self.store.requests_waiting(last.id, PAGE).await?;
+            is_full = page.len() >= PAGE as usize;
+            heads.extend(page);
+        }
+        self.heads.replace(heads, began, Instant::now());
+        self.traffic.retain(&self.heads.lanes());
+        Ok(())
+    }
+
+    /// These requests are gone: the next of their lanes are the first. If the store does not tell them, they are found
+    /// when all lanes are looked for, which says so if it fails again.
+    async fn advance(&mut self, gone: &[(i64, Lane)]) {
+        if gone.is_empty() {
+            return;
+        }
+        self.heads.remove(gone.iter().map(|(id, _)| *id));
+        let lanes: Vec<[&str; 3]> = gone.iter().map(|(_, lane)| [&*lane.handler, &*lane.key, &*lane.origin]).collect();
+        match self.store.requests_first(&lanes).await {
+            Ok(heads) => self.heads.put(heads),
+            Err(_) => self.heads.miss(),
+        }
     }
 
     /// Chooses what may be sent now, notes it, and begins.
     async fn take_up(&mut self) -> Result<Vec<impl Future<Output = Done> + use<>>, store::Error> {
         let hold = self.store.hold();
-        let chosen = self.choose().await?;
+        self.look().await?;
+        let chosen = self.choose();
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
@@ -121,31 +165,18 @@ impl Requests {
     }
 
     /// The first requests of lanes that may go. They count as under way from here on.
-    async fn choose(&mut self) -> Result<Vec<RequestHead>, store::Error> {
-        let (mut chosen, mut seen, mut after, now) = (Vec::new(), HashSet::new(), 0, Instant::now());
-        while !self.traffic.is_full() {
-            let page = match self.store.requests_waiting(after, PAGE).await {
-                Ok(page) => page,
-                Err(error) => {
-                    self.put_back(&chosen);
-                    return Err(error);
-                }
-            };
-            let last_page = page.len() < PAGE as usize;
-            for head in page {
-                after = head.id;
-                let lane = Lane { handler: head.handler.clone(), key: head.key.clone(), origin: head.origin.clone() };
-                if self.traffic.begin(&lane, now) {
-                    chosen.push(head);
-                }
-                seen.insert(lane);
-            }
-            if last_page {
-                self.traffic.retain(&seen);
+    fn choose(&mut self) -> Vec<RequestHead> {
+        let now = Instant::now();
+        let mut chosen = Vec::new();
+        for head in self.heads.iter() {
+            if self.traffic.is_full() {
                 break;
             }
+            if self.traffic.begin(&lane_of_head(head), now) {
+                chosen.push(head.clone());
+            }
         }
-        Ok(chosen)
+        chosen
     }
 
     /// The chosen requests, noted as about to be sent, and whether they are this runner's. Those that are not to be sent
@@ -155,8 +186,11 @@ impl Requests {
         let rows = self.store.requests(&ids).await?;
         let there: HashSet<i64> = rows.iter().map(|row| row.id).collect();
         let now = Instant::now();
-        for gone in chosen.iter().filter(|head| !there.contains(&head.id)) {
-            self.traffic.end(&lane_of_head(gone), End::Taken, now);
+        let gone = chosen.iter().filter(|head| !there.contains(&head.id));
+        let gone: Vec<(i64, Lane)> = gone.map(|head| (head.id, lane_of_head(head))).collect();
+        self.advance(&gone).await;
+        for (_, lane) in &gone {
+            self.traffic.end(lane, End::Taken, now);
         }
         let (mut sendable, mut held) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
@@ -209,6 +243,7 @@ impl Requests {
     async fn note(&mut self, ended: Vec<Done>) -> Result<(), store::Error> {
         let now = Instant::now();
         let (mut taken, mut failed, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
+        let mut gone = Vec::new();
         for (row, answer) in ended {
             self.traffic.end(&lane_of(&row), answer.end(), now);
             if row.tries == 0
@@ -218,7 +253,10 @@ impl Requests {
                     "a request was not taken; its lane waits, others go on");
             }
             match answer {
-                Answer::Taken => taken.push(row.id),
+                Answer::Taken => {
+                    taken.push(row.id);
+                    gone.push((row.id, lane_of(&row)));
+                }
                 Answer::Refused { error } | Answer::Unavailable { error, .. } => failed.push((row.id, error)),
                 Answer::Unanswered { error } => unanswered.push((row.id, error)),
             }
@@ -227,6 +265,7 @@ impl Requests {
         self.metrics.send_failed(failed.len() + unanswered.len());
         if !taken.is_empty() {
             self.store.outbox_sent(&taken).await?;
+            self.advance(&gone).await;
         }
         if !failed.is_empty() {
             self.store.outbox_failed(&failed).await?;
@@ -249,6 +288,9 @@ fn lane_of(row: &RequestRow) -> Lane {
     Lane { handler: row.handler.clone(), key: row.key.clone(), origin: row.origin.clone() }
 }
 
-fn lane_of_head(head: &RequestHead) -> Lane {
-    Lane { handler: head.handler.clone(), key: head.key.clone(), origin: head.origin.clone() }
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }

@@ -101,9 +101,11 @@ impl Traffic {
         may
     }
 
-    /// The lane's request ended.
+    /// The lane's request ended. Of a lane without one nothing is to be said.
     pub(super) fn end(&mut self, lane: &Lane, end: End, now: Instant) {
-        self.flying.remove(lane);
+        if !self.flying.remove(lane) {
+            return;
+        }
         let origin = self.origins.entry(origin_of(lane)).or_default();
         origin.flying = origin.flying.saturating_sub(1);
         match end {
@@ -188,6 +190,18 @@ mod tests {
         assert!(traffic.is_full());
         traffic.end(&lane("0", "a"), End::Taken, now);
         assert!(traffic.begin(&lane("0", "a"), now));
+    }
+
+    #[test]
+    fn a_request_ends_once() {
+        let (mut traffic, now) = (Traffic::default(), Instant::now());
+        let lanes: Vec<Lane> = (0..TO_ONE).map(|key| lane(&key.to_string(), "a")).collect();
+        assert!(lanes.iter().all(|lane| traffic.begin(lane, now)));
+        for end in [End::Held, DOWN, DOWN] {
+            traffic.end(&lanes[0], end, now);
+        }
+        let others = (100..200).filter(|key| traffic.begin(&lane(&key.to_string(), "a"), now)).count();
+        assert_eq!(others, 1, "one has room, and the origin serves");
     }
 
     #[test]

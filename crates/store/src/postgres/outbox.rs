@@ -3,7 +3,7 @@
 //!
 //! They are planned once, most likely while the outbox is empty, and are right for a full one all the same.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use lanes::Millis;
 use sqlx::{PgConnection, Row as _};
@@ -121,6 +121,31 @@ pub(crate) fn ask_heads(me: &str, after_id: i64, limit: u32) -> Ask {
     Ask { sql: HEADS, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
 }
 
+const FIRST: &str = concat!(
+    "select o.id as id, w.handler as handler, o.key as key, o.subject as subject
+    from json_array_elements($1::json) as l(lane)
+    join handlers as h on h.name = l.lane ->> 0
+    cross join lateral (
+        select t.id, t.handler_id, t.run, t.shard, t.key, t.subject from outbox as t
+        where t.handler_id = h.id and hashtextextended(t.key, 0) = hashtextextended(l.lane ->> 1, 0)
+            and t.subject = l.lane ->> 2 and t.request is not null
+        order by t.id limit 1
+    ) as o
+    cross join lateral (
+        select h.name as handler from progress as p
+        where p.handler_id = o.handler_id and p.run = o.run and p.shard = o.shard and ",
+    ours!("$2"),
+    " offset 0
+    ) as w
+    order by o.id"
+);
+
+/// Asks for the first request of some lanes, by place: handler, key and origin each.
+pub(crate) fn ask_first(me: &str, lanes: &[[&str; 3]]) -> Ask {
+    let lanes: Vec<[Cow<'_, str>; 3]> = lanes.iter().map(|lane| lane.map(stored)).collect();
+    Ask { sql: FIRST, args: vec![Arg::Text(serde_json::json!(lanes).to_string()), Arg::Text(me.to_owned())] }
+}
+
 /// Asks for requests by their places: a JSON array.
 pub(crate) fn ask_requests(ids: String) -> Ask {
     const REQUESTS: &str = "
@@ -222,5 +247,16 @@ mod tests {
         // The page itself is put in order, which is short.
         let sorted = plan.iter().filter(|step| step.contains("Sort Key")).any(|step| !step.contains("Sort Key: p."));
         assert!(scans.len() == 2 && by_place && !sorted, "{plan:#?}");
+    }
+
+    #[tokio::test]
+    async fn the_next_of_a_lane_that_was_planned_for_an_empty_outbox_is_found_in_the_index_of_lanes() {
+        let plan = plan("text, text", super::FIRST, "'[]', 'me'").await;
+        let scans: Vec<&String> = plan.iter().filter(|step| step.contains(" on outbox")).collect();
+        let by_lane = scans.iter().all(|step| step.contains("Index Scan using outbox_requests on outbox"));
+        // Of the lane's requests none but the first is read: what is sorted is what was found, at the top.
+        let sorts = plan.iter().filter(|step| step.contains("Sort Key")).count();
+        let whole = plan.iter().any(|step| step.contains("Index Cond") && step.contains("subject = "));
+        assert!(scans.len() == 1 && by_lane && sorts == 1 && whole, "{plan:#?}");
     }
 }

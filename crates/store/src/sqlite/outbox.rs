@@ -71,6 +71,21 @@ pub(crate) fn ask_heads(after_id: i64, limit: u32) -> Ask {
     Ask { sql: HEADS, args: vec![after_id.into(), i64::from(limit).into()] }
 }
 
+/// The first request of some lanes.
+pub(crate) const FIRST: &str = "
+    select * from (
+        select h.name as handler, v ->> 1 as key, v ->> 2 as subject, (
+            select min(id) from outbox as o
+            where o.handler_id = h.id and o.key = v ->> 1 and o.subject = v ->> 2 and o.request is not null
+        ) as id
+        from (select value as v from json_each($1)) as l join handlers as h on h.name = v ->> 0
+    ) where id is not null order by id";
+
+/// Asks for the first request of some lanes, by place: handler, key and origin each.
+pub(crate) fn ask_first(lanes: &[[&str; 3]]) -> Ask {
+    Ask { sql: FIRST, args: vec![Arg::Text(serde_json::json!(lanes).to_string())] }
+}
+
 /// Asks for requests by their places: a JSON array.
 pub(crate) fn ask_requests(ids: String) -> Ask {
     Ask { sql: REQUESTS, args: vec![Arg::Text(ids)] }

@@ -52,6 +52,19 @@ impl Store {
         self.read("look for requests in the outbox", ask, outbox::head).await
     }
 
+    /// The first waiting request of each of these lanes, which are handler, key and origin, by place. In a shared store
+    /// those that are this runner's to send.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn requests_first(&self, lanes: &[[&str; 3]]) -> Result<Vec<RequestHead>, Error> {
+        let ask = match &self.inner.backend {
+            Backend::Sqlite(_) => Sqlite::ask_first(lanes),
+            Backend::Postgres(db) => db.ask_first(lanes),
+        };
+        self.read("look for the next requests in the outbox", ask, outbox::head).await
+    }
+
     /// Requests by their places, those that still wait.
     ///
     /// # Errors

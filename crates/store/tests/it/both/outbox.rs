@@ -74,6 +74,33 @@ async fn of_requests_the_first_of_each_key_and_origin_waits_and_messages_are_apa
 }
 
 #[tokio::test]
+async fn of_some_lanes_the_first_request_is_asked_for_alone() {
+    let world = World::new().await;
+    let owner = world.own().await;
+    let changes = [("https://a.example", "/1"), ("https://b.example", "/2"), ("https://a.example", "/3")];
+    for (seq, (origin, path)) in (1..).zip(changes) {
+        world.put_done(&owner, vec![row(seq, Origin::Stream, done_with(vec![request(origin, path)]))]).await;
+    }
+    // The same origin from another room, whose name has a character that PostgreSQL's texts cannot have.
+    let mut other = row(4, Origin::Stream, done_with(vec![request("https://a.example", "/4")]));
+    other.key = "room\0".into();
+    Arc::make_mut(&mut other.event).key = other.key.clone();
+    world.put_done(&owner, vec![other]).await;
+    let all = world.requests_waiting(0, 9).await.unwrap();
+    assert_eq!(all.len(), 3);
+    let first = async |lanes: &[[&str; 3]]| world.requests_first(lanes).await.unwrap();
+    let (a, b) = (["billing", "room", "https://a.example"], ["billing", "room", "https://b.example"]);
+    assert_eq!(first(&[b, a]).await, all[..2]);
+    assert_eq!(first(&[["billing", "room\0", "https://a.example"]]).await, all[2..]);
+    world.outbox_sent(&[all[0].id]).await.unwrap();
+    let next = first(&[a]).await;
+    assert_eq!((next.len(), next[0].id > all[1].id, &*next[0].key), (1, true, "room"));
+    world.outbox_sent(&[next[0].id]).await.unwrap();
+    assert_eq!(first(&[a, ["other", "room", "https://b.example"], ["billing", "", ""]]).await, []);
+    assert_eq!(first(&[]).await, []);
+}
+
+#[tokio::test]
 async fn operators_see_messages_and_requests_of_all_handlers_or_of_one() {
     let world = World::new().await;
     let owner = world.own().await;
