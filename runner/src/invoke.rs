@@ -127,7 +127,7 @@ pub(crate) async fn check(engine: &Engine, generation: &Generation) -> Result<()
 }
 
 fn stdio(generation: &Generation) -> Stdio {
-    match &generation.entry {
+    match &generation.linked.entry {
         Entry::Component(_) => Stdio::of_component(),
         Entry::Command(_) => Stdio::of_command(),
     }
@@ -170,7 +170,7 @@ impl Call {
         generation: &Generation,
         event: wit::Event,
     ) -> Result<Result<wit::Outcome, wit::Failure>, Broken> {
-        let pre = match &generation.entry {
+        let pre = match &generation.linked.entry {
             Entry::Component(pre) => pre,
             Entry::Command(pre) => {
                 let exit = self.feed(pre, generation.limits.timeout, &event).await;
@@ -186,7 +186,7 @@ impl Call {
     }
 
     async fn check(&mut self, generation: &Generation) -> Result<Result<(), String>, Broken> {
-        let pre = match &generation.entry {
+        let pre = match &generation.linked.entry {
             Entry::Component(pre) => pre,
             Entry::Command(pre) => {
                 let computing = self.store.data().computing.clone();

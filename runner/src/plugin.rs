@@ -9,6 +9,7 @@ pub(crate) mod feed;
 pub(crate) mod follow;
 mod grants;
 pub(crate) mod kept;
+mod loaded;
 mod shape;
 pub(crate) mod signature;
 pub(crate) mod source;
@@ -42,7 +43,6 @@ pub(crate) struct CallLimits {
 }
 
 /// What is called, by the contract that the plugin is written for.
-#[derive(Clone)]
 pub(crate) enum Entry {
     /// `handle` and `check` of the world `plugin`.
     Component(PluginPre<Host>),
@@ -50,9 +50,15 @@ pub(crate) enum Entry {
     Command(CommandPre<Host>),
 }
 
+/// A plugin's code, which handlers with the same file have in common.
+pub(crate) struct Linked {
+    pub(crate) entry: Entry,
+    pub(crate) shape: Shape,
+}
+
 /// One version of a handler's plugin, ready to run.
 pub(crate) struct Generation {
-    pub(crate) entry: Entry,
+    pub(crate) linked: Arc<Linked>,
     /// SHA-256 of the file, in hex.
     pub(crate) digest: Arc<str>,
     pub(crate) grants: Arc<Grants>,

@@ -115,13 +115,14 @@ impl Workbench {
     pub async fn inspect(&self, path: &Path) -> Result<Inspection, PluginError> {
         let began = Instant::now();
         let fetched = fetch(&Reference::File(path.to_owned())).await?;
-        let Compiled { shape, digest, size, .. } = self.activator.load(fetched).await?;
+        let Compiled { linked, digest, size } = self.activator.load(fetched).await?;
+        let shape = &linked.shape;
         let contract = match shape.contract() {
             Some(Contract::Command) => "command",
             _ => "component",
         };
         let (compiled_in, grants) = (began.elapsed(), shape.grants());
-        let (imports, exports) = (shape.imports, shape.exports);
+        let (imports, exports) = (shape.imports.clone(), shape.exports.clone());
         Ok(Inspection { contract, digest: digest.to_string(), size, compiled_in, imports, exports, grants })
     }
 
@@ -259,9 +260,9 @@ impl Bench {
     }
 
     fn with(&self, tape: Arc<Tape>) -> Generation {
-        let Generation { entry, digest, grants, limits } = &self.generation;
+        let Generation { linked, digest, grants, limits } = &self.generation;
         let grants = Grants { tape: Some(tape), ..(**grants).clone() };
-        Generation { entry: entry.clone(), digest: digest.clone(), grants: Arc::new(grants), limits: *limits }
+        Generation { linked: linked.clone(), digest: digest.clone(), grants: Arc::new(grants), limits: *limits }
     }
 
     async fn run_of(&self, generation: &Generation, trial: &Trial) -> Run {

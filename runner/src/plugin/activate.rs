@@ -8,9 +8,10 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 
 use super::cache::Cache;
 use super::contract::{self, Contract, NoCommand};
+use super::loaded::Loaded;
 use super::signature::{Trust, Untrusted};
 use super::source::{FetchError, Fetched};
-use super::{CallLimits, Entry, Generation, Grants, Shape};
+use super::{CallLimits, Entry, Generation, Grants, Linked, Shape};
 use crate::bindings::PluginPre;
 use crate::engine::Engine;
 use crate::host::{self, Host};
@@ -102,8 +103,7 @@ pub(crate) enum ActivateError {
 
 /// A plugin's file, ready to be granted something.
 pub(crate) struct Compiled {
-    pub(crate) entry: Entry,
-    pub(crate) shape: Shape,
+    pub(crate) linked: Arc<Linked>,
     /// SHA-256 of the file, in hex.
     pub(crate) digest: Arc<str>,
     /// Bytes of the file.
@@ -118,13 +118,15 @@ pub(crate) struct Activator {
     one: Arc<Mutex<()>>,
     trust: Arc<Trust>,
     cache: Option<Arc<Cache>>,
+    loaded: Arc<Loaded>,
 }
 
 impl Activator {
     /// One that trusts everybody and compiles everything.
     pub(crate) fn new(engine: Engine) -> wasmtime::Result<Self> {
         let linker = Arc::new(host::linker(&engine.wasm)?);
-        Ok(Self { engine, linker, one: Arc::default(), trust: Arc::default(), cache: None })
+        let (one, trust, loaded) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { engine, linker, one, trust, cache: None, loaded })
     }
 
     /// With those who may sign plugins, and with what was compiled before.
@@ -153,35 +155,42 @@ impl Activator {
         limits: CallLimits,
     ) -> Result<Generation, ActivateError> {
         let plugin = fetched.label.clone();
-        let Compiled { entry, digest, .. } = self.load(fetched).await?;
-        if let (Entry::Command(_), Some(key)) = (&entry, grants.config.keys().find(|key| !is_variable(key))) {
+        let Compiled { linked, digest, .. } = self.load(fetched).await?;
+        if let (Entry::Command(_), Some(key)) = (&linked.entry, grants.config.keys().find(|key| !is_variable(key))) {
             return Err(ActivateError::Environment { plugin, key: key.clone() });
         }
-        if matches!(entry, Entry::Component(_)) && !grants.stdin_keys.is_empty() {
+        if matches!(linked.entry, Entry::Component(_)) && !grants.stdin_keys.is_empty() {
             return Err(ActivateError::StdinKeys(plugin));
         }
-        Ok(Generation { entry, digest, grants, limits })
+        Ok(Generation { linked, digest, grants, limits })
     }
 
-    /// Judges, compiles and links a plugin.
+    /// Judges, compiles and links a plugin, or takes what another handler has of it.
     pub(crate) async fn load(&self, fetched: Fetched) -> Result<Compiled, ActivateError> {
         let Fetched { label, bytes, digest, signature } = fetched;
         let size = bytes.len();
         let wasm = self.aside(&label, move |this, label| this.judge(label, &bytes, signature.as_deref())).await?;
+        let linked = match self.loaded.get(&digest) {
+            Some(linked) => linked,
+            None => self.make(&label, &digest, wasm).await?,
+        };
+        Ok(Compiled { linked, digest, size })
+    }
+
+    async fn make(&self, label: &Arc<str>, digest: &Arc<str>, wasm: Arc<[u8]>) -> Result<Arc<Linked>, ActivateError> {
         let known = wasm.clone();
-        let cached = self.aside(&label, move |this, _| Ok(this.cached(&known))).await?;
-        let component = if let Some(component) = cached {
-            component
-        } else {
-            let _one = self.one.lock().await;
-            self.aside(&label, move |this, label| this.compile(label, &wasm)).await?
-        };
-        let linking = move |this: &Self, label: &Arc<str>| {
-            let shape = Shape::of(&component, &this.engine.wasm);
-            let entry = this.link(label, &component, &shape)?;
-            Ok(Compiled { entry, shape, digest, size })
-        };
-        self.aside(&label, linking).await
+        let cached = self.aside(label, move |this, _| Ok(this.cached(&known))).await?;
+        if let Some(component) = cached {
+            let linked = self.aside(label, move |this, label| this.link(label, &component)).await?;
+            return Ok(self.loaded.put(digest, linked));
+        }
+        let _one = self.one.lock().await;
+        // Whoever was before may have made it.
+        if let Some(linked) = self.loaded.get(digest) {
+            return Ok(linked);
+        }
+        let compiling = move |this: &Self, label: &Arc<str>| this.link(label, &this.compile(label, &wasm)?);
+        Ok(self.loaded.put(digest, self.aside(label, compiling).await?))
     }
 
     /// Off the threads that serve; what panics is a refusal.
@@ -220,7 +229,8 @@ impl Activator {
         Ok(component)
     }
 
-    fn link(&self, plugin: &Arc<str>, component: &Component, shape: &Shape) -> Result<Entry, ActivateError> {
+    fn link(&self, plugin: &Arc<str>, component: &Component) -> Result<Linked, ActivateError> {
+        let shape = Shape::of(component, &self.engine.wasm);
         let differences = shape.differences();
         let (Some(contract), []) = (shape.contract(), differences.as_slice()) else {
             return Err(ActivateError::Names { plugin: plugin.clone(), differences });
@@ -229,7 +239,10 @@ impl Activator {
             Contract::Component => PluginPre::new(linked).map(Entry::Component),
             Contract::Command => CommandPre::new(linked).map(Entry::Command),
         });
-        linked.map_err(|source| ActivateError::World { plugin: plugin.clone(), source })
+        match linked {
+            Ok(entry) => Ok(Linked { entry, shape }),
+            Err(source) => Err(ActivateError::World { plugin: plugin.clone(), source }),
+        }
     }
 }
 

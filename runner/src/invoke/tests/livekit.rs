@@ -120,9 +120,9 @@ async fn what_was_called_once_can_be_answered_without_livekit_and_another_call_i
     let rig = rig(&server.url(""), &behaviours, &["RoomService/*"]).await;
     let on = async |tape: Tape, room: &str| {
         let tape = Arc::new(tape);
-        let Generation { entry, digest, grants, limits } = &*rig.generation;
+        let Generation { linked, digest, grants, limits } = &*rig.generation;
         let grants = Arc::new(Grants { tape: Some(tape.clone()), ..(**grants).clone() });
-        let generation = Generation { entry: entry.clone(), digest: digest.clone(), grants, limits: *limits };
+        let generation = Generation { linked: linked.clone(), digest: digest.clone(), grants, limits: *limits };
         let said = published(&handle(&rig.engine, &generation, event(room), Lease::default(), None).await);
         let (calls, differences) = tape.end();
         (said, calls, differences)

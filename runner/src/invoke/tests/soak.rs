@@ -121,7 +121,7 @@ async fn prepared(path: &Path, timeout: Duration, rig: &Rig) -> Arc<Generation> 
 
 fn with_timeout(generation: &Generation, timeout: Duration) -> Arc<Generation> {
     Arc::new(Generation {
-        entry: generation.entry.clone(),
+        linked: generation.linked.clone(),
         digest: generation.digest.clone(),
         grants: generation.grants.clone(),
         limits: CallLimits { timeout, ..generation.limits },
