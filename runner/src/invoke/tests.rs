@@ -124,18 +124,18 @@ async fn everything_that_is_not_granted_is_linked_and_denied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_with_the_same_plugin_have_one_copy_of_its_code_and_it_goes_with_the_last_of_them() {
     let activator = Activator::new(Engine::new().unwrap()).unwrap();
-    let activated = async |plugin: &str| {
+    let prepared = async |plugin: &str| {
         let path = testkit::fixtures::plugin(plugin).unwrap();
-        activator.activate(fetched(&path).await, grants(&[]), LIMITS).await.unwrap()
+        activator.prepare(fetched(&path).await, grants(&[]), LIMITS).await.unwrap()
     };
-    let (one, two, other) = tokio::join!(activated("behave"), activated("behave"), activated("publisher"));
+    let (one, two, other) = tokio::join!(prepared("behave"), prepared("behave"), prepared("publisher"));
     assert!(Arc::ptr_eq(&one.linked, &two.linked) && !Arc::ptr_eq(&one.linked, &other.linked));
     let gone = Arc::downgrade(&one.linked);
     drop(one);
-    assert!(Arc::ptr_eq(&two.linked, &activated("behave").await.linked));
+    assert!(Arc::ptr_eq(&two.linked, &prepared("behave").await.linked));
     drop(two);
     assert_eq!(gone.strong_count(), 0);
-    activated("behave").await;
+    prepared("behave").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
