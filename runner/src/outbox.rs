@@ -23,7 +23,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use service::error::Chain;
 use service::nats::{Connection, State};
-use store::{OutboxRow, Sending, Store};
+use store::{OutboxRow, OutboxSpan, Sending, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -125,12 +125,12 @@ impl Outbox {
     /// Goes once through all waiting rows, page by page.
     async fn pass(&mut self, shutdown: &CancellationToken) -> Result<(), store::Error> {
         let now = Instant::now();
-        let (mut after, mut owned) = (0, None);
+        let (mut from, mut owned) = (OutboxSpan::from(0), None);
         let mut blocked: HashSet<Lane> =
             self.waiting.iter().filter(|(_, backoff)| backoff.until > now).map(|(lane, _)| lane.clone()).collect();
         while !shutdown.is_cancelled() {
             self.again(&blocked).await?;
-            let page = self.store.outbox_waiting(after, PAGE).await?;
+            let page = self.store.outbox_waiting(from, PAGE).await?;
             // A shard that became this runner's during this pass may have older rows in front of this page: they go first.
             if *owned.get_or_insert_with(|| page.owned.clone()) != page.owned {
                 self.store.outbox_notify().notify_one();
@@ -147,7 +147,7 @@ impl Outbox {
                 self.waiting.retain(|_, backoff| backoff.until > now);
                 return Ok(());
             };
-            after = next;
+            from = next;
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ pub use keyvalue::{ABSENT, Bucket, Found, Keyvalue, Spot, Usage, Write, new_stam
 pub use lease::Hold;
 pub use letters::{AttemptRow, DeadEvent, DeadFilter, DeadLetter, DeadSummary};
 pub use marked::Marked;
-pub use outbox::{OutboxPage, OutboxRow, OutboxSummary, RequestHead, RequestRow, Sending, Sent};
+pub use outbox::{OutboxPage, OutboxRow, OutboxSpan, OutboxSummary, RequestHead, RequestRow, Sending, Sent};
 pub use outcomes::OutcomeRow;
 pub use postgres::{BEAT, TTL};
 pub use scope::Owner;

@@ -58,13 +58,33 @@ pub struct OutboxRow {
     pub error: Option<String>,
 }
 
+/// Where a page of the outbox begins, and where the list ends that it is a part of.
+///
+/// A place is taken when a commit writes, and seen when it is through: of several shards a later place may be seen first.
+/// Of one shard it may not, as its commits come one after the other. So a list has nothing behind what was seen when it
+/// began: whoever went on would send what a shard committed now, and had gone past what it committed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxSpan {
+    /// The place that it begins after; 0 is before all.
+    pub after: i64,
+    /// The last place of the list.
+    pub to: i64,
+}
+
+/// A list that begins now, after a place.
+impl From<i64> for OutboxSpan {
+    fn from(after: i64) -> Self {
+        Self { after, to: i64::MAX }
+    }
+}
+
 /// Messages that wait, by place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboxPage {
     /// The messages, maybe none: of many that are others' a page looks at a part.
     pub rows: Vec<OutboxRow>,
-    /// The place after which the next page begins; nothing if this is the last.
-    pub next: Option<i64>,
+    /// The next page of the list; nothing if this is its last.
+    pub next: Option<OutboxSpan>,
     /// What this runner owned when the page was read, in a shared store. Pages that were read while it owned something else
     /// are no one list: of a shard that changed hands in between, the first of them lacks the older rows.
     pub owned: Option<String>,
@@ -290,27 +310,32 @@ pub(crate) fn waiting(row: &dyn Fields) -> Result<OutboxRow, Failure> {
     })
 }
 
-/// A line of a page: a message or none, how far the page looked if it has less than it may, and what was owned.
+/// A line of a page: a message or none, how far the page looked if it has less than it may, the last place that was seen,
+/// and what was owned.
 pub(crate) struct PageLine {
     row: Option<OutboxRow>,
     looked_to: Option<i64>,
+    last: Option<i64>,
     owned: Option<String>,
 }
 
 /// A line of a page.
 pub(crate) fn page_line(row: &dyn Fields) -> Result<PageLine, Failure> {
     let message = if row.opt_int("id")?.is_some() { Some(waiting(row)?) } else { None };
-    Ok(PageLine { row: message, looked_to: row.opt_int("looked_to")?, owned: row.opt_text("owned")? })
+    let (looked_to, last) = (row.opt_int("looked_to")?, row.opt_int("last")?);
+    Ok(PageLine { row: message, looked_to, last, owned: row.opt_text("owned")? })
 }
 
-/// The page of these lines.
-pub(crate) fn page(lines: Vec<PageLine>, limit: u32) -> OutboxPage {
-    let (mut rows, mut looked_to, mut owned) = (Vec::with_capacity(lines.len()), None, None);
+/// The page of these lines, in a list to this place.
+pub(crate) fn page(lines: Vec<PageLine>, to: i64, limit: u32) -> OutboxPage {
+    let (mut rows, mut looked_to, mut to, mut owned) = (Vec::with_capacity(lines.len()), None, to, None);
     for line in lines {
         rows.extend(line.row);
         looked_to = looked_to.max(line.looked_to);
+        to = to.min(line.last.unwrap_or(to));
         owned = line.owned;
     }
     let full = rows.last().filter(|_| rows.len() >= limit as usize).map(|last| last.id);
-    OutboxPage { rows, next: full.or(looked_to), owned }
+    let next = full.or(looked_to).filter(|after| *after < to).map(|after| OutboxSpan { after, to });
+    OutboxPage { rows, next, owned }
 }

@@ -35,8 +35,8 @@ use tokio::{
 };
 
 use crate::{
-    Aged, Claim, Claiming, Commit, Dropped, Error, Fleet, LedgerPlace, Marked, Member, OpenError, Owner, Renamed, Row,
-    Sending, Stop, StreamIdentity,
+    Aged, Claim, Claiming, Commit, Dropped, Error, Fleet, LedgerPlace, Marked, Member, OpenError, OutboxSpan, Owner,
+    Renamed, Row, Sending, Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     lease::Lease,
@@ -321,8 +321,8 @@ impl Postgres {
         outcomes::outcomes(&mut *self.pool.acquire().await?, ids).await
     }
 
-    pub(crate) fn ask_waiting(&self, after_id: i64, limit: u32) -> Ask {
-        outbox::ask(&self.me(), after_id, limit)
+    pub(crate) fn ask_waiting(&self, from: OutboxSpan, limit: u32) -> Ask {
+        outbox::ask(&self.me(), from, limit)
     }
 
     pub(crate) fn ask_rows(&self, ids: String) -> Ask {

@@ -38,8 +38,8 @@ use sqlx::{
 };
 
 use crate::{
-    Aged, Claim, Claiming, Commit, Dropped, Error, LedgerPlace, Marked, OpenError, Owner, Renamed, Sending, Stop,
-    StreamIdentity,
+    Aged, Claim, Claiming, Commit, Dropped, Error, LedgerPlace, Marked, OpenError, OutboxSpan, Owner, Renamed, Sending,
+    Stop, StreamIdentity,
     error::Failure,
     fields::{Arg, Ask},
     outbox::Posted,
@@ -178,8 +178,8 @@ impl Sqlite {
         fetch(&mut *self.readers.acquire().await?, ask).await
     }
 
-    pub(crate) fn ask_waiting(after_id: i64, limit: u32) -> Ask {
-        outbox::ask(after_id, limit)
+    pub(crate) fn ask_waiting(from: OutboxSpan, limit: u32) -> Ask {
+        outbox::ask(from, limit)
     }
 
     pub(crate) fn ask_rows(ids: String) -> Ask {

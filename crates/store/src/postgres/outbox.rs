@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Row as _};
 
 use super::text::stored;
 use crate::{
-    Sending,
+    OutboxSpan, Sending,
     fields::{Arg, Ask},
 };
 
@@ -27,9 +27,10 @@ macro_rules! ours {
     };
 }
 
-/// Asks for messages after a place, by place, that are this runner's to send.
-pub(crate) fn ask(me: &str, after_id: i64, limit: u32) -> Ask {
-    Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into(), Arg::Text(me.to_owned())] }
+/// Asks for a page of a list of messages, by place, that are this runner's to send.
+pub(crate) fn ask(me: &str, from: OutboxSpan, limit: u32) -> Ask {
+    let (me, limit) = (Arg::Text(me.to_owned()), i64::from(limit).into());
+    Ask { sql: WAITING, args: vec![from.after.into(), limit, me, from.to.into()] }
 }
 
 /// Asks for messages by their places, a JSON array, that are this runner's to send.
@@ -64,7 +65,7 @@ macro_rules! if_ours {
 /// is cut off, and never get past them. How far it looked is asked only where it has less than it may.
 macro_rules! looked_at {
     ($columns:literal) => {
-        concat!("(select ", $columns, " from outbox where id > $1 order by id limit 2048)")
+        concat!("(select ", $columns, " from outbox where id > $1 and id <= $4 order by id limit 2048)")
     };
 }
 
@@ -77,10 +78,10 @@ const WAITING: &str = concat!(
     if_ours!("$3"),
     " order by o.id limit $2
     )
-    select p.*, b.looked_to, b.owned from (
+    select p.*, b.looked_to, b.last, b.owned from (
         select case when (select count(*) from page) < $2 then (select max(id) from ",
     looked_at!("id"),
-    " as looked_at) end as looked_to, (
+    " as looked_at) end as looked_to, (select max(id) from outbox where id <= $4) as last, (
             select md5(string_agg(concat_ws('/', p.handler_id, p.run, p.shard, p.epoch, p.clean), ','
                 order by p.handler_id, p.run, p.shard))
             from progress as p where ",
@@ -241,12 +242,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_was_planned_for_an_empty_outbox_takes_its_rows_by_place_and_sorts_nothing() {
-        let plan = plan("bigint, bigint, text", super::WAITING, "0, 512, 'me'").await;
+        let plan = plan("bigint, bigint, text, bigint", super::WAITING, "0, 512, 'me', 9").await;
         let scans: Vec<&String> = plan.iter().filter(|step| step.contains(" on outbox")).collect();
-        let by_place = scans.iter().all(|step| step.contains("using outbox_pkey on outbox"));
+        let by_place = scans.iter().all(|step| step.contains(" using outbox_pkey on outbox"));
         // The page itself is put in order, which is short.
         let sorted = plan.iter().filter(|step| step.contains("Sort Key")).any(|step| !step.contains("Sort Key: p."));
-        assert!(scans.len() == 2 && by_place && !sorted, "{plan:#?}");
+        assert!(scans.len() == 3 && by_place && !sorted, "{plan:#?}");
     }
 
     #[tokio::test]

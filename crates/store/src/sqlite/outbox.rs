@@ -8,7 +8,7 @@ use super::{
     writer::{Desk, Verdict, Work},
 };
 use crate::{
-    Sending,
+    OutboxSpan, Sending,
     error::Failure,
     fields::{Arg, Ask},
     scope::Scope,
@@ -29,7 +29,7 @@ macro_rules! messages {
     ($which:literal) => {
         concat!(
             "select o.id as id, h.name as handler, key, subject, msg_id, headers, body, queued_at, sent_at, sent_stream,
-                sent_last_seq, tries, error, null as looked_to, null as owned
+                sent_last_seq, tries, error, null as looked_to, null as last, null as owned
             from outbox as o join handlers as h on h.id = o.handler_id
             where request is null and ",
             $which,
@@ -38,13 +38,14 @@ macro_rules! messages {
     };
 }
 
-pub(crate) const WAITING: &str = concat!(messages!("o.id > $1"), " limit $2");
+pub(crate) const WAITING: &str = concat!(messages!("o.id > $1 and o.id <= $3"), " limit $2");
 
 pub(crate) const ROWS: &str = messages!("o.id in (select value from json_each($1))");
 
-/// Asks for messages after a place, by place.
-pub(crate) fn ask(after_id: i64, limit: u32) -> Ask {
-    Ask { sql: WAITING, args: vec![after_id.into(), i64::from(limit).into()] }
+/// Asks for a page of a list of messages, by place. There is one writer, so the places are seen in their order, and a list
+/// may have what came after it began.
+pub(crate) fn ask(from: OutboxSpan, limit: u32) -> Ask {
+    Ask { sql: WAITING, args: vec![from.after.into(), i64::from(limit).into(), from.to.into()] }
 }
 
 /// Asks for messages by their places: a JSON array.

@@ -117,6 +117,7 @@ mod tests {
             outbox::WAITING,
             outbox::ROWS,
             outbox::HEADS,
+            outbox::FIRST,
             outbox::REQUESTS,
             keyvalue::SEEN,
             keyvalue::LISTED,

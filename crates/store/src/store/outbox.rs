@@ -7,23 +7,25 @@ use tokio::sync::Notify;
 
 use super::{Backend, Store};
 use crate::{
-    Error, OutboxPage, OutboxRow, OutboxSummary, RequestHead, RequestRow, Sending, outbox, postgres::Postgres,
-    sqlite::Sqlite,
+    Error, OutboxPage, OutboxRow, OutboxSpan, OutboxSummary, RequestHead, RequestRow, Sending, outbox,
+    postgres::Postgres, sqlite::Sqlite,
 };
 
 impl Store {
-    /// Messages of the outbox after a place, by place; 0 is before all. In a shared store those that are this
-    /// runner's to send, and a page looks at so many others at most that it takes no longer than one full of its own.
+    /// Messages of the outbox, by place: of a list that begins now after a place, or of one that goes on. In a shared store
+    /// those that are this runner's to send, and a page looks at so many others at most that it takes no longer than one
+    /// full of its own.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outbox_waiting(&self, after_id: i64, limit: u32) -> Result<OutboxPage, Error> {
+    pub async fn outbox_waiting(&self, from: impl Into<OutboxSpan>, limit: u32) -> Result<OutboxPage, Error> {
+        let from = from.into();
         let ask = match &self.inner.backend {
-            Backend::Sqlite(_) => Sqlite::ask_waiting(after_id, limit),
-            Backend::Postgres(db) => db.ask_waiting(after_id, limit),
+            Backend::Sqlite(_) => Sqlite::ask_waiting(from, limit),
+            Backend::Postgres(db) => db.ask_waiting(from, limit),
         };
         let lines = self.read("read the outbox", ask, outbox::page_line).await?;
-        Ok(outbox::page(lines, limit))
+        Ok(outbox::page(lines, from.to, limit))
     }
 
     /// Messages by their places, those that still wait. In a shared store those that are this runner's to send.

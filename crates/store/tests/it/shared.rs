@@ -2,7 +2,7 @@
 
 use lanes::{CommitReply, Conflict, ConflictKind, Origin, Suspect};
 use sqlx::{Connection as _, PgConnection};
-use store::{Bucket, Error, LIVE, Owner, Sending, Spot};
+use store::{Bucket, Error, LIVE, OutboxPage, OutboxSpan, Owner, Sending, Spot};
 use testkit::{Fault, FaultProxy, PostgresServer};
 
 use crate::world::{
@@ -98,18 +98,50 @@ async fn a_page_of_the_outbox_ends_where_many_are_others_and_the_next_goes_on_fr
         let rows = vec![row_of(1, id, Origin::Stream, change)];
         assert_eq!(store.commit(owner, commit(owner, progress(1), rows)).await, CommitReply::Done);
     }
-    let (mut after, mut pages) = (0, Vec::new());
+    let (mut from, mut pages) = (OutboxSpan::from(0), Vec::new());
     loop {
-        let page = other.outbox_waiting(after, 512).await.unwrap();
+        let page = other.outbox_waiting(from, 512).await.unwrap();
         pages.push(page.rows.len());
         let Some(next) = page.next else { break };
-        assert!(next > after);
-        after = next;
+        assert!(next.after > from.after);
+        from = next;
     }
-    assert_eq!(pages, [0, 0, 1, 0]);
+    assert_eq!(pages, [0, 0, 1]);
     // A page that is full says by its last row where it ends.
     let full = world.store.outbox_waiting(0, 512).await.unwrap();
-    assert_eq!((full.rows.len(), full.next), (512, full.rows.last().map(|row| row.id)));
+    assert_eq!((full.rows.len(), full.next.map(|next| next.after)), (512, full.rows.last().map(|row| row.id)));
+}
+
+#[tokio::test]
+async fn a_list_of_the_outbox_has_nothing_behind_what_was_seen_when_it_began() {
+    const INSERT: &str = "
+        insert into outbox (handler_id, run, shard, queued_at, key, subject, msg_id, headers, body)
+        select handler_id, run, shard, queued_at, key, subject, $1, headers, body from outbox order by id limit 1";
+    let world = World::new().await;
+    let owner = world.own().await;
+    world.put_done(&owner, vec![row(1, Origin::Stream, done_with(vec![effect("a", "m")]))]).await;
+    let (mut slow, mut quick) = (world.database().await, world.database().await);
+    let commit = async |conn: &mut PgConnection, id: &str| sqlx::query(INSERT).bind(id).execute(conn).await.map(drop);
+    // A commit that has its place and is not through yet, and two of other shards that are.
+    let mut unseen = slow.begin().await.unwrap();
+    commit(&mut unseen, "unseen").await.unwrap();
+    commit(&mut quick, "other").await.unwrap();
+    commit(&mut quick, "another").await.unwrap();
+    let whole = world.outbox_waiting(0, 9).await.unwrap();
+    let part = world.outbox_waiting(0, 2).await.unwrap();
+    let ids = |page: &OutboxPage| page.rows.iter().map(|row| row.msg_id.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (ids(&whole), whole.next),
+        (vec!["default/billing/EV_1/0".into(), "other".into(), "another".into()], None)
+    );
+    assert_eq!(ids(&part), ["default/billing/EV_1/0", "other"]);
+    // It is through, and so is the next one of its shard.
+    unseen.commit().await.unwrap();
+    commit(&mut quick, "after the unseen").await.unwrap();
+    let next = world.outbox_waiting(part.next.unwrap(), 9).await.unwrap();
+    assert_eq!((ids(&next), next.next), (vec!["another".into()], None), "nothing goes past what was not seen");
+    let again = ids(&world.outbox_waiting(0, 9).await.unwrap());
+    assert_eq!(again[1..], ["unseen", "other", "another", "after the unseen"]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Commits that go together into one transaction, and many rows at once.
 
 use lanes::{CommitReply, Conflict, ConflictKind, Known, Origin};
-use store::{Claiming, LIVE, Owner};
+use store::{Claiming, LIVE, OutboxSpan, Owner};
 
 use super::world::{
     HANDLER, World, claiming, commit, done, done_with, effect, identity, owner_of, progress, row, row_of,
@@ -84,17 +84,17 @@ async fn ten_thousand_rows_with_effects_are_written_and_found() {
         assert!(known.len() == 500 && known.iter().all(|known| known.asked == known.seq + 100_000));
     }
     assert_eq!(world.count("select count(*) from ledger").await, 10_000);
-    let mut after = 0;
+    let mut from = OutboxSpan::from(0);
     let mut seen = 0;
     loop {
-        let page = world.outbox_waiting(after, 512).await.unwrap();
+        let page = world.outbox_waiting(from, 512).await.unwrap();
         for row in &page.rows {
             seen += 1;
             assert_eq!(row.msg_id, format!("default/billing/EV_{seen}/0"));
         }
         world.outbox_sent(&page.rows.iter().map(|row| row.id).collect::<Vec<_>>()).await.unwrap();
         let Some(next) = page.next else { break };
-        after = next;
+        from = next;
     }
     assert_eq!(seen, 10_000);
     assert_eq!(world.count("select count(*) from outbox").await, 0);
