@@ -87,13 +87,13 @@ impl Session {
     /// What is to be committed with the invocation.
     pub(crate) fn take(&mut self) -> Keyvalue {
         let reads = self.seen.drain().filter(|(spot, _)| spot.bucket.contended);
-        let writes = std::mem::take(&mut self.changed).into_iter();
-        Keyvalue {
-            reads: reads.map(|(spot, seen)| (spot, seen.version)).collect(),
-            lists: std::mem::take(&mut self.listed).into_iter().collect(),
-            writes: writes.map(|(spot, Change { value, ttl_ms, .. })| Write { spot, value, ttl_ms }).collect(),
-            stamp: store::new_stamp(),
-        }
+        let reads = reads.map(|(spot, seen)| (spot, seen.version)).collect();
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let writes: Vec<Write> =
+            changed.map(|(spot, Change { value, ttl_ms, .. })| Write { spot, value, ttl_ms }).collect();
+        // Only what is written has a version.
+        let stamp = if writes.is_empty() { store::ABSENT } else { store::new_stamp() };
+        Keyvalue { reads, lists: std::mem::take(&mut self.listed).into_iter().collect(), writes, stamp }
     }
 
     pub(super) async fn get(&mut self, grant: &Grant, key: &str) -> Result<Option<Bytes>, Trouble> {
