@@ -14,7 +14,8 @@ use crate::{
     fields::{Arg, Ask},
 };
 
-/// Messages of shards that nobody owns (their handler left the configuration) are sent by the first of the runners.
+/// Messages of shards that nobody owns (their handler left the configuration) are sent by the first of the runners, of
+/// those that live when the statement begins: in all of a statement it is the same one.
 macro_rules! ours {
     ($me:literal) => {
         concat!(
@@ -22,7 +23,7 @@ macro_rules! ours {
             $me,
             ") or (p.clean = 1 and ",
             $me,
-            " = (select min(name) from runners where expires_at > clock_timestamp())))"
+            " = (select min(name) from runners where expires_at > statement_timestamp())))"
         )
     };
 }
