@@ -65,7 +65,7 @@ impl Write {
 /// What an invocation leaves in the key-value store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keyvalue {
-    /// The version of all that it wrote: never 0, and no other invocation's.
+    /// The version of all that it wrote: no other invocation's, and 0 only where it wrote nothing.
     pub stamp: i64,
     /// The versions that it read in contended buckets.
     pub reads: Vec<(Spot, i64)>,
