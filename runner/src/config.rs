@@ -20,7 +20,7 @@ use crate::when::When;
 const GATHER: Duration = Duration::from_millis(5);
 
 /// A room over `waiting.room_events` goes to the store if its first event has been in memory for so long.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where another configuration may come from while the runner runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

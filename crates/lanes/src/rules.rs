@@ -105,6 +105,6 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { events: 2_000, bytes: 64 * 1024 * 1024, lane_events: 256, lane_patience_ms: 1_000, park_after_ms: 5_000 }
+        Self { events: 2_000, bytes: 64 * 1024 * 1024, lane_events: 256, lane_patience_ms: 2_000, park_after_ms: 5_000 }
     }
 }

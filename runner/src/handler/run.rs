@@ -4,6 +4,7 @@
 mod tests;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ impl Task {
         let mut jobs = jobs.into_iter();
         while jobs.len() > 0 {
             let few: Vec<Job> = jobs.by_ref().take(TOGETHER).collect();
-            self.jobs.spawn(together(marked.clone(), few.into_iter().map(Job::run), self.reports.clone()));
+            self.jobs.spawn(together(marked.clone(), few, Job::run, self.reports.clone()));
         }
     }
 
@@ -65,9 +66,9 @@ impl Task {
     pub(super) fn start_alone(&mut self, shard: Shard, seq: Seq, invocations: Invocations) {
         let Some(owned) = self.shards.get(&shard) else { return };
         let surroundings = self.surroundings(owned);
-        let job = move |invocation| Job { surroundings: surroundings.clone(), alone: Some(seq), invocation };
-        let runs = invocations.into_iter().map(move |invocation| job(invocation).run());
-        self.jobs.spawn(together(Marked::default(), runs, self.reports.clone()));
+        let job = |invocation| Job { surroundings: surroundings.clone(), alone: Some(seq), invocation };
+        let jobs = invocations.into_iter().map(job).collect();
+        self.jobs.spawn(together(Marked::default(), jobs, Job::run, self.reports.clone()));
     }
 
     fn surroundings(&self, owned: &Owned) -> Arc<Surroundings> {
@@ -83,35 +84,58 @@ impl Task {
 }
 
 /// Runs jobs one after the other, for as long as none of them waits and all are quick: most are over in microseconds,
-/// and a task for each would cost as much. Whatever waits, and whatever comes after something slow, gets a task of its
-/// own, so that no event waits for another one's host calls.
-async fn together<R>(marked: Marked, runs: impl Iterator<Item = R>, reports: mpsc::Sender<Message>)
+/// and a task for each would cost as much. What comes after one that waits goes on in another task, and each that comes
+/// after something slow in one of its own, so that no event waits for another one's host calls.
+async fn together<J, R>(marked: Marked, jobs: Vec<J>, run: fn(J) -> R, reports: mpsc::Sender<Message>)
 where
+    J: Send + 'static,
     R: Future<Output = Option<MachineInput>> + Send + 'static,
 {
     marked.written().await;
     let began = Instant::now();
     // Dropped with this task, and what runs of it with that.
-    let (mut apart, mut ended) = (JoinSet::new(), Vec::with_capacity(runs.size_hint().0));
-    for run in runs {
-        let mut run = Box::pin(run);
-        if began.elapsed() < SLICE
-            && let Some(input) = run.as_mut().now_or_never()
-        {
+    let (mut apart, mut ended) = (JoinSet::new(), Vec::with_capacity(jobs.len()));
+    let mut jobs = jobs.into_iter();
+    while let Some(job) = jobs.next() {
+        // It is run where it is made: to move it costs as much as some of them take.
+        let mut running = pin!(run(job));
+        if let Some(input) = running.as_mut().now_or_never() {
             ended.extend(input);
+            if began.elapsed() < SLICE {
+                continue;
+            }
+            for job in jobs.by_ref() {
+                apart.spawn(boxed(vec![job], run, reports.clone()));
+            }
             continue;
         }
-        let reports = reports.clone();
-        apart.spawn(async move {
-            if let Some(input) = run.await {
-                send(&reports, Message::Ended(vec![input])).await;
-            }
-        });
+        if jobs.len() > 0 {
+            apart.spawn(boxed(jobs.by_ref().collect(), run, reports.clone()));
+        }
+        tell(&reports, std::mem::take(&mut ended)).await;
+        ended.extend(running.await);
     }
-    if !ended.is_empty() {
-        send(&reports, Message::Ended(ended)).await;
-    }
+    tell(&reports, ended).await;
     while apart.join_next().await.is_some() {}
+}
+
+/// As a task within such a task.
+fn boxed<J, R>(
+    jobs: Vec<J>,
+    run: fn(J) -> R,
+    reports: mpsc::Sender<Message>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>>
+where
+    J: Send + 'static,
+    R: Future<Output = Option<MachineInput>> + Send + 'static,
+{
+    Box::pin(together(Marked::default(), jobs, run, reports))
+}
+
+async fn tell(reports: &mpsc::Sender<Message>, ended: Vec<MachineInput>) {
+    if !ended.is_empty() {
+        send(reports, Message::Ended(ended)).await;
+    }
 }
 
 /// What invocations of a shard that start together have in common.

@@ -14,13 +14,11 @@ fn ended(invocation: u64) -> MachineInput {
     Input::Finished { shard: 0, invocation, outcome: Outcome::Done, report: Arc::default() }
 }
 
-/// A run that waits for `first`, if there is something, after it computed for as long as it is told.
-async fn run(
-    number: u64,
-    computes: Duration,
-    first: Option<oneshot::Receiver<()>>,
-    tasks: Tasks,
-) -> Option<MachineInput> {
+/// A number, for how long it computes, what it waits for after that, and who is told of its task.
+type Planned = (u64, Duration, Option<oneshot::Receiver<()>>, Tasks);
+
+/// A run of that.
+async fn run((number, computes, first, tasks): Planned) -> Option<MachineInput> {
     tasks.lock().unwrap().push((number, tokio::task::id()));
     let began = Instant::now();
     while began.elapsed() < computes {
@@ -52,11 +50,11 @@ async fn an_event_that_waits_holds_up_none_of_those_beside_it() {
     let (answer, upstream) = oneshot::channel();
     let tasks = Tasks::default();
     let runs = vec![
-        run(1, Duration::ZERO, None, tasks.clone()),
-        run(2, Duration::ZERO, Some(upstream), tasks.clone()),
-        run(3, Duration::ZERO, None, tasks.clone()),
+        (1, Duration::ZERO, None, tasks.clone()),
+        (2, Duration::ZERO, Some(upstream), tasks.clone()),
+        (3, Duration::ZERO, None, tasks.clone()),
     ];
-    let task = tokio::spawn(together(Marked::default(), runs.into_iter(), reports));
+    let task = tokio::spawn(together(Marked::default(), runs, run, reports));
     assert_eq!(next(&mut inbox, 2).await, [1, 3], "they are told of though the second waits");
     answer.send(()).unwrap();
     assert_eq!(next(&mut inbox, 1).await, [2]);
@@ -68,11 +66,11 @@ async fn what_comes_after_an_event_that_computed_for_long_gets_a_task_of_its_own
     let (reports, mut inbox) = mpsc::channel(8);
     let tasks = Tasks::default();
     let runs = vec![
-        run(1, SLICE, None, tasks.clone()),
-        run(2, Duration::ZERO, None, tasks.clone()),
-        run(3, Duration::ZERO, None, tasks.clone()),
+        (1, SLICE, None, tasks.clone()),
+        (2, Duration::ZERO, None, tasks.clone()),
+        (3, Duration::ZERO, None, tasks.clone()),
     ];
-    tokio::spawn(together(Marked::default(), runs.into_iter(), reports)).await.unwrap();
+    tokio::spawn(together(Marked::default(), runs, run, reports)).await.unwrap();
     assert_eq!(next(&mut inbox, 3).await, [1, 2, 3]);
     let tasks: BTreeSet<_> = tasks.lock().unwrap().iter().map(|(_, task)| task.to_string()).collect();
     assert_eq!(tasks.len(), 3, "{tasks:?}");
@@ -83,9 +81,9 @@ async fn what_a_dropped_task_had_begun_is_dropped_with_it() {
     let (reports, mut inbox) = mpsc::channel(8);
     let (answer, upstream) = oneshot::channel();
     let tasks = Tasks::default();
-    let runs = vec![run(1, Duration::ZERO, Some(upstream), tasks.clone()), run(2, Duration::ZERO, None, tasks.clone())];
+    let runs = vec![(1, Duration::ZERO, Some(upstream), tasks.clone()), (2, Duration::ZERO, None, tasks.clone())];
     let mut jobs = JoinSet::new();
-    jobs.spawn(together(Marked::default(), runs.into_iter(), reports));
+    jobs.spawn(together(Marked::default(), runs, run, reports));
     assert_eq!(next(&mut inbox, 1).await, [2]);
     jobs.shutdown().await;
     assert!(inbox.recv().await.is_none(), "nobody is left who could tell of the first");
