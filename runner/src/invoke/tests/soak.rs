@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicUsize;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
+use testkit::wait_until;
 use tokio_util::sync::CancellationToken;
 
 use super::rig::{Rig, client, rooms};
@@ -100,6 +101,8 @@ async fn in_a_process_of_its_own() {
     run(WARM_UP).await;
     let before = resident();
     run(size).await;
+    let closed = wait_until(Duration::from_secs(10), "all connections are closed", || async { upstream.open() == 0 });
+    closed.await.unwrap();
     let after = resident();
     over.cancel();
     neighbour.await.unwrap();

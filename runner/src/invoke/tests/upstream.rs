@@ -11,6 +11,9 @@ use tokio_rustls::TlsAcceptor;
 /// Between two bytes of an answer that drips.
 const DRIP: Duration = Duration::from_millis(20);
 
+/// Requests that are kept.
+const KEPT: usize = 1_000;
+
 type Answer = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 #[derive(Clone, Default)]
@@ -19,6 +22,15 @@ struct Seen {
     open: Arc<AtomicUsize>,
     requests: Arc<Mutex<Vec<String>>>,
     answer: Option<Answer>,
+}
+
+impl Seen {
+    fn keep(&self, request: &str) {
+        let mut requests = self.requests.lock().unwrap();
+        if requests.len() < KEPT {
+            requests.push(request.to_owned());
+        }
+    }
 }
 
 /// The server. It stops when this is dropped.
@@ -70,7 +82,7 @@ impl Upstream {
         self.seen.open.load(Ordering::SeqCst)
     }
 
-    /// Heads and bodies of all requests.
+    /// Heads and bodies of the first requests.
     pub(super) fn requests(&self) -> Vec<String> {
         self.seen.requests.lock().unwrap().clone()
     }
@@ -78,7 +90,13 @@ impl Upstream {
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, seen: Seen) {
     let mut serving = tokio::task::JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let stream = tokio::select! {
+            // What was served must not stay: thousands of connections would look like a leak of the client.
+            Some(_) = serving.join_next() => continue,
+            Ok((stream, _)) = listener.accept() => stream,
+            else => return,
+        };
         let (tls, seen) = (tls.clone(), seen.clone());
         seen.connections.fetch_add(1, Ordering::SeqCst);
         seen.open.fetch_add(1, Ordering::SeqCst);
@@ -99,7 +117,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, seen: Seen) {
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Seen) {
     while let Some(request) = read(&mut stream).await {
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        seen.requests.lock().unwrap().push(request.clone());
+        seen.keep(&request);
         let answered = match &seen.answer {
             Some(answer) => stream.write_all(answer(&request).as_bytes()).await,
             None => answer(&mut stream, &path, &request).await,
