@@ -141,7 +141,8 @@ fn a_lane_with_too_much_in_memory_is_parked_once_its_first_event_has_ended() {
 
 #[test]
 fn a_lane_that_gets_on_empties_itself_though_it_has_too_much_in_memory() {
-    let mut desk = Desk::new(Rules { bounds: Bounds { lane_events: 2, ..Bounds::default() }, ..rules() });
+    let bounds = Bounds { lane_events: 2, lane_patience_ms: 1_000, ..Bounds::default() };
+    let mut desk = Desk::new(Rules { bounds, ..rules() });
     desk.deliver((1..=6).map(|seq| event(seq, "a")));
     desk.pass(999);
     desk.finish(1, Outcome::Done);
