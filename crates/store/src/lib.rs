@@ -19,6 +19,7 @@ mod error;
 mod feed;
 mod fields;
 mod fleet;
+mod gather;
 mod handlers;
 mod headers;
 mod keyvalue;

@@ -102,6 +102,12 @@ impl Postgres {
         })
     }
 
+    /// A connection of the pool. In a box, as the driver's future has 14 KiB: those of look-ups and commits, which are made
+    /// and moved for each event, would have them too, on SQLite as well.
+    async fn connection(&self) -> Result<PoolConnection<Driver>, sqlx::Error> {
+        Box::pin(self.pool.acquire()).await
+    }
+
     pub(crate) async fn close(&self) {
         self.news.stop();
         self.queue.stop().await;
@@ -147,7 +153,7 @@ impl Postgres {
 
     pub(crate) async fn claim(&self, claiming: &Claiming<'_>) -> Result<Claim, Error> {
         let claimed = async {
-            let mut conn = self.pool.acquire().await?;
+            let mut conn = self.connection().await?;
             let handler_id = self.names.handler_or_new(&mut conn, claiming.handler).await?;
             let scope = scope(handler_id, claiming.handler.into(), claiming.run.into(), claiming.shard);
             let claim = claim::claim(&mut conn, &scope, claiming).await?;
@@ -225,7 +231,7 @@ impl Postgres {
         if let Some(id) = self.names.known_handler(name) {
             return Ok(Some(id));
         }
-        self.names.handler(&mut *self.pool.acquire().await?, name).await
+        self.names.handler(&mut *self.connection().await?, name).await
     }
 
     async fn plugins(&self, rows: &[Row]) -> Result<Plugins, sqlx::Error> {
@@ -235,7 +241,7 @@ impl Postgres {
                 return Ok(plugins);
             }
             let unknown = digests().filter(|digest| !digest.is_empty()).map(Arc::clone).collect::<HashSet<_>>();
-            let mut conn = self.pool.acquire().await?;
+            let mut conn = self.connection().await?;
             self.names.give_plugins(&mut conn, unknown.into_iter().collect()).await?;
         }
     }
@@ -246,21 +252,21 @@ impl Postgres {
         if dying.is_empty() {
             return Ok(HashMap::new());
         }
-        ledger::deaths(&mut *self.pool.acquire().await?, scope, dying).await
+        ledger::deaths(&mut *self.connection().await?, scope, dying).await
     }
 
     /// Erases what a skipped event's letters hold of it.
     pub(crate) async fn erase(&self, handler: &str, run: &str, event_id: &str) -> Result<(), Error> {
         let failed = closed_or(|source| Error::Database { operation: "erase a dead letter", source: Arc::new(source) });
         let Some(handler_id) = self.handler_id(handler).await.map_err(&failed)? else { return Ok(()) };
-        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let mut conn = self.connection().await.map_err(&failed)?;
         outcomes::erase(&mut conn, handler_id, run, event_id).await.map_err(failed)
     }
 
     pub(crate) async fn stop(&self, handler: &str, run: &str, stop: Stop) -> Result<(), Error> {
         let operation = "note when a handler stood still";
         let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
-        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let mut conn = self.connection().await.map_err(&failed)?;
         let handler_id = self.names.handler_or_new(&mut conn, handler).await.map_err(&failed)?;
         stops::note(&mut conn, handler_id, run, stop).await.map_err(failed)
     }
@@ -268,7 +274,7 @@ impl Postgres {
     pub(crate) async fn rename_handler(&self, from: &str, to: &str) -> Result<Renamed, Error> {
         let operation = "give a handler's progress another name";
         let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
-        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let mut conn = self.connection().await.map_err(&failed)?;
         let renamed = handlers::rename(&mut conn, from, to).await.map_err(failed);
         // Whoever did it: numbers may stand for other names now.
         self.names.forget_handlers();
@@ -278,21 +284,21 @@ impl Postgres {
     pub(crate) async fn drop_handler(&self, name: &str) -> Result<Dropped, Error> {
         let operation = "forget a handler";
         let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
-        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let mut conn = self.connection().await.map_err(&failed)?;
         handlers::forget(&mut conn, name).await.map_err(failed)
     }
 
     pub(crate) async fn sweep_keys(&self, limit: u32) -> Result<u64, Error> {
         let operation = "remove keys whose time is over";
         let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
-        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let mut conn = self.connection().await.map_err(&failed)?;
         keyvalue::sweep(&mut conn, limit).await.map_err(failed)
     }
 
     pub(crate) async fn age(&self, settled_before: Millis, after: &LedgerPlace, limit: u32) -> Result<Aged, Error> {
         let operation = "remove old entries of the ledger";
         let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
-        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let mut conn = self.connection().await.map_err(&failed)?;
         aged::step(&mut conn, settled_before, after, limit).await.map_err(failed)
     }
 
@@ -307,18 +313,18 @@ impl Postgres {
         events: &[(Seq, Identity)],
     ) -> Result<Vec<Known>, Failure> {
         let Some(handler_id) = self.handler_id(handler).await? else { return Ok(Vec::new()) };
-        let mut conn = self.pool.acquire().await?;
+        let mut conn = self.connection().await?;
         let asked = events.iter().map(|(seq, identity)| (*seq, identity));
         let found = ledger::standing(&mut conn, handler_id, run, asked).await?;
         Ok(found.into_iter().map(crate::ledger::Standing::known).collect())
     }
 
     pub(crate) async fn rows(&self, ask: Ask) -> Result<Vec<PgRow>, sqlx::Error> {
-        fetch(&mut *self.pool.acquire().await?, ask).await
+        fetch(&mut *self.connection().await?, ask).await
     }
 
     pub(crate) async fn outcomes(&self, ids: &[String]) -> Result<Vec<PgRow>, sqlx::Error> {
-        outcomes::outcomes(&mut *self.pool.acquire().await?, ids).await
+        outcomes::outcomes(&mut *self.connection().await?, ids).await
     }
 
     pub(crate) fn ask_waiting(&self, from: OutboxSpan, limit: u32) -> Ask {
@@ -360,7 +366,7 @@ impl Postgres {
     ) -> Result<T, Error> {
         let operation = "note what became of messages of the outbox";
         let failed = closed_or(|source| Error::Database { operation, source: Arc::new(source) });
-        let mut conn = self.pool.acquire().await.map_err(&failed)?;
+        let mut conn = self.connection().await.map_err(&failed)?;
         note(&mut conn).await.map_err(failed)
     }
 
@@ -371,7 +377,7 @@ impl Postgres {
         work: impl AsyncFnOnce(&mut PoolConnection<Driver>, &Scope) -> Result<T, Failure>,
     ) -> Result<T, Error> {
         let done = async {
-            let mut conn = self.pool.acquire().await?;
+            let mut conn = self.connection().await?;
             let handler_id = self.names.handler(&mut conn, &owner.handler).await?.ok_or(Failure::Lost)?;
             let scope = scope(handler_id, Arc::clone(&owner.handler), Arc::clone(&owner.run), owner.shard);
             work(&mut conn, &scope).await

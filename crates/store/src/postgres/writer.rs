@@ -26,6 +26,7 @@ use crate::{
     Commit, Error, Row,
     conflicts::{against_ledger, numbered},
     error::{Chain, is_of_database},
+    gather::gather,
     keyvalue::{Net, contended},
     lane,
     outbox::Posted,
@@ -110,7 +111,7 @@ impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         let mut requests = Vec::with_capacity(TOGETHER);
         let mut stopped = None;
-        while stopped.is_none() && queue.recv_many(&mut requests, TOGETHER).await > 0 {
+        while stopped.is_none() && gather(&mut queue, &mut requests, TOGETHER).await > 0 {
             let mut batch = Vec::with_capacity(requests.len());
             for request in requests.drain(..) {
                 match request {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use lanes::{Identity, Known, Seq};
 use sqlx::{Row as _, SqlitePool};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::yield_now,
+};
 
 use super::sheet::JsonSheet;
 use crate::{
@@ -114,6 +117,8 @@ async fn answer_all(readers: SqlitePool, queue: Arc<Mutex<mpsc::Receiver<Asked>>
 /// Those who ask now, or the next one who does; none when nobody can ask any more.
 async fn gather(queue: &mut mpsc::Receiver<Asked>) -> Vec<Asked> {
     let mut asked: Vec<Asked> = queue.recv().await.into_iter().collect();
+    // Of many handlers that are delivered an event the others are about to ask.
+    yield_now().await;
     let mut bytes: usize = asked.iter().map(|asked| asked.events.len()).sum();
     while bytes < BYTES
         && asked.len() < ASKERS

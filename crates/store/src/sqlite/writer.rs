@@ -1,7 +1,8 @@
 //! The one writer: whatever is asked of it while it commits goes together into the next transaction.
 //!
-//! No timer: the fsync of one transaction is what lets the next batch gather. Each piece of work has a savepoint of
-//! its own, so that one that is refused takes nothing of its neighbours with it. Answers go out after the commit.
+//! No timer: the fsync of one transaction is what lets the next batch gather, and after it those who are about to ask have
+//! their turn first. Each piece of work has a savepoint of its own, so that one that is refused takes nothing of its
+//! neighbours with it. Answers go out after the commit.
 
 use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc};
 
@@ -14,6 +15,7 @@ use super::{commit::Commits, lock::Lock, names::Names, plain::Plain};
 use crate::{
     Error,
     error::{Chain, Failure, is_of_database},
+    gather::gather,
     outbox::Posted,
     scope::{Owner, Scope, now},
 };
@@ -326,7 +328,7 @@ impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         let mut requests = Vec::with_capacity(TOGETHER);
         let mut stopped = None;
-        while stopped.is_none() && queue.recv_many(&mut requests, TOGETHER).await > 0 {
+        while stopped.is_none() && gather(&mut queue, &mut requests, TOGETHER).await > 0 {
             let mut jobs = Vec::with_capacity(requests.len());
             for request in requests.drain(..) {
                 match request {
