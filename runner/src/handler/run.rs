@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use event::header;
 use futures_util::FutureExt as _;
+use futures_util::future::join;
 use lanes::{Crash, Input, Invocation, Outcome, Seq, Shard};
 use livekit::body::{self, Subject};
 use store::{Event, Hold, Keyvalue, Marked, Owner, Report};
@@ -112,14 +113,15 @@ where
         if jobs.len() > 0 {
             apart.spawn(boxed(jobs.by_ref().collect(), run, reports.clone()));
         }
-        tell(&reports, std::mem::take(&mut ended)).await;
-        ended.extend(running.await);
+        // Its host call goes on while the inbox is full.
+        let ((), input) = join(tell(&reports, std::mem::take(&mut ended)), running).await;
+        ended.extend(input);
     }
     tell(&reports, ended).await;
     while apart.join_next().await.is_some() {}
 }
 
-/// As a task within such a task.
+/// As a task within such a task: in a box, as the future would contain itself.
 fn boxed<J, R>(
     jobs: Vec<J>,
     run: fn(J) -> R,

@@ -89,3 +89,42 @@ async fn what_a_dropped_task_had_begun_is_dropped_with_it() {
     assert!(inbox.recv().await.is_none(), "nobody is left who could tell of the first");
     assert!(answer.is_closed(), "nobody waits for its upstream any more");
 }
+
+#[tokio::test]
+async fn what_comes_after_an_event_that_waits_shares_one_task() {
+    let (reports, mut inbox) = mpsc::channel(8);
+    let (answer, upstream) = oneshot::channel();
+    let tasks = Tasks::default();
+    let runs = vec![
+        (1, Duration::ZERO, Some(upstream), tasks.clone()),
+        (2, Duration::ZERO, None, tasks.clone()),
+        (3, Duration::ZERO, None, tasks.clone()),
+    ];
+    let task = tokio::spawn(together(Marked::default(), runs, run, reports));
+    assert_eq!(next(&mut inbox, 2).await, [2, 3]);
+    answer.send(()).unwrap();
+    task.await.unwrap();
+    let tasks: BTreeSet<_> = tasks.lock().unwrap().iter().map(|(_, task)| task.to_string()).collect();
+    assert_eq!(tasks.len(), 2, "{tasks:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_waits_goes_on_while_the_inbox_is_full() {
+    let (reports, mut inbox) = mpsc::channel(1);
+    reports.send(Message::Ended(vec![ended(0)])).await.unwrap();
+    let (answer, upstream) = oneshot::channel();
+    let (first, second) = (Tasks::default(), Tasks::default());
+    let runs = vec![(1, Duration::ZERO, None, first), (2, Duration::ZERO, Some(upstream), second.clone())];
+    let task = tokio::spawn(together(Marked::default(), runs, run, reports));
+    while second.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    answer.send(()).unwrap();
+    // It drops its own at its end.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(Arc::strong_count(&second), 1, "the second is over, and nobody was told of the first");
+    assert_eq!(next(&mut inbox, 3).await, [0, 1, 2]);
+    task.await.unwrap();
+}
