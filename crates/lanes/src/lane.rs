@@ -14,6 +14,8 @@ pub(crate) struct Item<E> {
     /// When it came into memory from the stream.
     pub(crate) since: Millis,
     pub(crate) attempts: AttemptState,
+    /// Nor does it run before this time, of which the store has nothing.
+    pub(crate) rests_until: Millis,
     pub(crate) redriven: bool,
     pub(crate) event: E,
     pub(crate) step: Step,
@@ -53,12 +55,18 @@ impl<E> Item<E> {
             identity: event.identity,
             bytes: event.bytes,
             attempts: event.attempts,
+            rests_until: 0,
             redriven: event.redriven,
             event: event.event,
             step: Step::Waiting,
             failed: Failed::Recorded,
             conflicts: Conflicts::default(),
         }
+    }
+
+    /// When it may run.
+    fn may_run_at(&self) -> Millis {
+        self.attempts.next_at.max(self.rests_until)
     }
 }
 
@@ -130,8 +138,10 @@ pub(crate) struct Lane<E> {
     pub(crate) stored: u64,
     /// The first event that was read and dropped again, while the window is not read anew.
     pub(crate) unloaded: Option<Seq>,
-    /// When the stored events behind the window may be read.
+    /// When the stored events behind the window may run, by what the store has.
     pub(crate) due: Millis,
+    /// Nor are they read before this time, of which the store has nothing.
+    pub(crate) rests_until: Millis,
     /// It waits for an operator, by what was decided, committed or not.
     pub(crate) held: bool,
     pub(crate) saved: Saved,
@@ -152,6 +162,7 @@ impl<E> Default for Lane<E> {
             stored: 0,
             unloaded: None,
             due: 0,
+            rests_until: 0,
             held: false,
             saved: Saved::Unknown,
             running: false,
@@ -174,14 +185,14 @@ impl<E> Lane<E> {
         }
         if self.unread() > 0 {
             // A redriven event may stand before all that would be read: first its commit is answered.
-            return if self.redriving.is_empty() { Next::Load(self.due) } else { Next::Nothing };
+            return if self.redriving.is_empty() { Next::Load(self.may_read_at()) } else { Next::Nothing };
         }
         self.memory.iter().find(|item| item.step != Step::Settling).map_or(Next::Nothing, Self::turn)
     }
 
     fn turn(item: &Item<E>) -> Next {
         if item.step == Step::Waiting && item.failed != Failed::Pending {
-            Next::Run(item.seq, item.attempts.next_at)
+            Next::Run(item.seq, item.may_run_at())
         } else {
             Next::Nothing
         }
@@ -192,14 +203,19 @@ impl<E> Lane<E> {
         if self.load.is_some() {
             return None;
         }
-        let waiting = |item: &Item<E>| (item.step == Step::Waiting).then_some(item.attempts.next_at);
+        let waiting = |item: &Item<E>| (item.step == Step::Waiting).then_some(item.may_run_at());
         if let Some(item) = self.window.iter().find(|item| item.step != Step::Settling) {
             return waiting(item);
         }
         if self.unread() > 0 {
-            return Some(self.due);
+            return Some(self.may_read_at());
         }
         self.memory.iter().find(|item| item.step != Step::Settling).and_then(waiting)
+    }
+
+    /// When its stored events behind the window may be read.
+    fn may_read_at(&self) -> Millis {
+        self.due.max(self.rests_until)
     }
 
     /// Has it events whose end is not committed yet?

@@ -183,6 +183,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             bytes: fresh.bytes,
             since: now,
             attempts,
+            rests_until: 0,
             redriven: false,
             event: fresh.event,
             step: Step::Waiting,

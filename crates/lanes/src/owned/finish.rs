@@ -62,10 +62,10 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                         lane.held |= row.holds;
                         self.pending.push(row);
                     }
-                    Verdict::HostAgain(at) => item.attempts.next_at = at,
+                    Verdict::HostAgain(at) => item.rests_until = at,
                     Verdict::InVain(conflicts, at) => {
                         item.conflicts = conflicts;
-                        item.attempts.next_at = at;
+                        item.rests_until = at;
                     }
                 }
             }

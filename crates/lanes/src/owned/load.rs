@@ -52,7 +52,8 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                 events.into_iter().filter(|event| !known.contains(&event.seq) && !load.gone.contains(&event.seq));
             let fresh: Vec<Item<E>> = fresh.map(Item::stored).collect();
             // Where nothing came the store may be behind its own answers: not at once again.
-            lane.due = if fresh.is_empty() { core.now.saturating_add(READ_AGAIN_MS) } else { 0 };
+            lane.due = 0;
+            lane.rests_until = if fresh.is_empty() { core.now.saturating_add(READ_AGAIN_MS) } else { 0 };
             self.read += fresh.len() as u64;
             self.events += fresh.len() as u64;
             self.bytes = fresh.iter().fold(self.bytes, |bytes, item| bytes.saturating_add(item.bytes));

@@ -45,7 +45,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         let mut parked = false;
         for item in lane.memory.iter_mut().filter(|item| item.step == Step::Waiting) {
             if first_stored && !parked {
-                lane.due = item.attempts.next_at;
+                (lane.due, lane.rests_until) = (item.attempts.next_at, item.rests_until);
             }
             parked = true;
             if item.failed != Failed::Pending || !fold(&mut self.pending, key, item.seq, false) {
@@ -67,7 +67,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             return false;
         }
         let Some(first) = lane.window.iter().find(|item| item.step == Step::Waiting) else { return false };
-        lane.due = first.attempts.next_at;
+        (lane.due, lane.rests_until) = (first.attempts.next_at, first.rests_until);
         lane.unloaded = Some(lane.unloaded.map_or(first.seq, |unloaded| earlier(unloaded, first.seq)));
         for item in lane.window.iter_mut().filter(|item| item.failed == Failed::Pending) {
             if fold(&mut self.pending, key, item.seq, item.redriven) {

@@ -103,6 +103,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             bytes,
             since: 0,
             attempts,
+            rests_until: 0,
             redriven: true,
             event: row.event,
             step: Step::Waiting,
@@ -113,7 +114,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             self.read += 1;
         } else {
             // It will be read with the others, and waits for none that stands behind it.
-            lane.due = 0;
+            (lane.due, lane.rests_until) = (0, 0);
             self.forget(bytes);
         }
     }

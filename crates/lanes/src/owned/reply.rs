@@ -7,7 +7,7 @@ use super::commit::{Fate, Pending, Unanswered};
 use super::{Core, Owned};
 use crate::lane::{Failed, Item, Saved, Step};
 use crate::retry::{self, Attempt, Conflicts, Verdict};
-use crate::{AttemptState, Change, CommitReply, Conflict, ConflictKind, Crash, Millis, Origin, Outcome, Seq};
+use crate::{Change, CommitReply, Conflict, ConflictKind, Crash, Millis, Origin, Outcome, Seq};
 
 /// A commit that failed is sent again after this long, then twice as long, …
 const FIRST_WAIT_MS: Millis = 100;
@@ -120,6 +120,16 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         }
     }
 
+    /// The store has nothing of the last attempt: a stored event waits here alone.
+    fn unrecorded(&mut self, row: &Pending<E, R>) {
+        if row.origin == Origin::Parked
+            && let Some(item) = self.lanes.get_mut(&row.key).and_then(|lane| lane.find(row.seq))
+            && item.failed == Failed::Sent
+        {
+            item.rests_until = std::mem::replace(&mut item.attempts.next_at, row.before.next_at);
+        }
+    }
+
     fn refused(&mut self, core: &mut Core<E, R>, conflicts: &[Conflict]) {
         let was_written = self.was_written(conflicts);
         let mut heeded = false;
@@ -205,6 +215,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
             Change::Failed { .. } => {
                 // What is known of the attempt goes on counting in memory.
                 let row = commit.rows.remove(at);
+                self.unrecorded(&row);
                 self.recorded(&row.key, row.seq);
                 true
             }
@@ -273,7 +284,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
                 }
             }
             Verdict::InVain(conflicts, next_at) => {
-                item.attempts = AttemptState { next_at, ..before };
+                (item.attempts, item.rests_until) = (before, next_at);
                 item.conflicts = conflicts;
                 item.step = Step::Waiting;
                 lane.order();
@@ -304,7 +315,7 @@ impl<E: Clone, R: Clone> Owned<E, R> {
         taken.extend(self.pending.extract_if(.., |row| later(row)));
         if !taken.is_empty() {
             // The stored events behind them may have been dropped to wait for an attempt that is taken back.
-            lane.due = 0;
+            (lane.due, lane.rests_until) = (0, 0);
         }
         // The earliest row of an event has the attempts to go back to.
         for row in taken.into_iter().rev() {

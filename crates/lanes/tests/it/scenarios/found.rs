@@ -247,3 +247,24 @@ fn a_letter_that_is_out_of_date_makes_no_row_beside_that_of_an_event_whose_end_i
         assert!(commits.iter().all(|commit| rows(commit).len() == 1), "{commits:?}");
     }
 }
+
+#[test]
+fn a_lane_is_due_by_what_the_store_has_though_its_first_event_waits_for_what_is_known_here_alone() {
+    let host_fails: fn(&mut Desk) = |desk| desk.finish(1, Outcome::HostFailed);
+    let in_vain: fn(&mut Desk) = |desk| (0..2).for_each(|_| desk.finish(1, Outcome::Conflict));
+    let unrecorded: fn(&mut Desk) = |desk| {
+        desk.finish(1, RETRY);
+        desk.reply(refused(1, ConflictKind::Unstorable));
+    };
+    // With 0 the event is dropped from memory to wait.
+    for (wait, park_after_ms) in [(host_fails, 60_000), (host_fails, 0), (in_vain, 60_000), (unrecorded, 60_000)] {
+        let mut desk = Desk::unclaimed(Rules { bounds: Bounds { park_after_ms, ..Bounds::default() }, ..rules() });
+        desk.feed(Input::Claimed(Claimed { lanes: vec![lane("a", 1, 0, false)], ..fresh(1) }));
+        desk.load(vec![stored(1)]);
+        wait(&mut desk);
+        desk.deliver([event(2, "a")]);
+        let commit = desk.reply(CommitReply::Done);
+        assert_eq!((rows(&commit), commit.lanes), (vec![(2, "parked")], vec![]), "it is due since the claim");
+        assert!(desk.started.is_empty() && desk.loads.is_empty(), "it waits nevertheless");
+    }
+}
