@@ -76,6 +76,7 @@ impl Requests {
             }
             if let Err(error) = self.note(ended).await {
                 tracing::error!(error = %Chain(&error), "failed to note what became of requests; they may be sent again");
+                self.heads.miss();
             }
             match self.take_up().await {
                 Ok(requests) => flying.extend(requests),
@@ -99,10 +100,9 @@ impl Requests {
 
     /// When there may be something to do, if nothing is heard before.
     fn next_turn(&self) -> Option<Instant> {
-        let now = Instant::now();
-        // What waits and may not go yet, because its origin's probe is under way, is looked at when that ends.
-        let waits = self.traffic.next().filter(|at| *at > now);
-        self.heads.due().into_iter().chain(waits).min()
+        // What may not go yet, because its origin's probe is under way, is looked at when that ends.
+        let probes = self.traffic.next(Instant::now());
+        self.heads.due().into_iter().chain(self.heads.rested_at()).chain(probes).min()
     }
 
     /// Looks for all lanes, if it is time.
@@ -118,22 +118,38 @@ impl Requests {
             is_full = page.len() >= PAGE as usize;
             heads.extend(page);
         }
-        self.heads.replace(heads, began, Instant::now());
-        self.traffic.retain(&self.heads.lanes());
+        let now = Instant::now();
+        self.traffic.retain(heads.iter().map(lane_of_head));
+        self.heads.renew(began, now);
+        for head in heads {
+            let lane = lane_of_head(&head);
+            // The end of what is under way says how its lane goes on.
+            if !self.traffic.is_under_way(&lane) {
+                self.heads.put(head, self.traffic.rests_until(&lane, now));
+            }
+        }
         Ok(())
     }
 
-    /// These requests are gone: the next of their lanes are the first. If the store does not tell them, they are found
-    /// when all lanes are looked for, which says so if it fails again.
-    async fn advance(&mut self, gone: &[(i64, Lane)]) {
+    /// The first request of these lanes is gone: the next one is the first. If the store does not tell them, they are
+    /// found when all lanes are looked for, which says so if it fails again.
+    async fn advance(&mut self, gone: &[Lane]) {
         if gone.is_empty() {
             return;
         }
-        self.heads.remove(gone.iter().map(|(id, _)| *id));
-        let lanes: Vec<[&str; 3]> = gone.iter().map(|(_, lane)| [&*lane.handler, &*lane.key, &*lane.origin]).collect();
+        let lanes: Vec<[&str; 3]> = gone.iter().map(|lane| [&*lane.handler, &*lane.key, &*lane.origin]).collect();
         match self.store.requests_first(&lanes).await {
-            Ok(heads) => self.heads.put(heads),
+            Ok(heads) => heads.into_iter().for_each(|head| self.heads.put(head, None)),
             Err(_) => self.heads.miss(),
+        }
+    }
+
+    /// A request that was under way is still the first of its lane.
+    fn ended(&mut self, head: RequestHead, end: End, now: Instant) {
+        let lane = lane_of_head(&head);
+        if self.traffic.is_under_way(&lane) {
+            self.traffic.end(&lane, end, now);
+            self.heads.put(head, self.traffic.rests_until(&lane, now));
         }
     }
 
@@ -155,10 +171,9 @@ impl Requests {
         let (now, set) = (Instant::now(), self.live.now());
         let mut begun = Vec::with_capacity(rows.len());
         for (row, ours) in rows {
-            let lane = lane_of(&row);
             match set.sender(&row.handler).filter(|_| ours && hold.is_good()) {
                 Some(sender) => begun.push(sender.clone().send(row)),
-                None => self.traffic.end(&lane, End::Held, now),
+                None => self.ended(head_of(&row), End::Held, now),
             }
         }
         Ok(begun)
@@ -167,15 +182,8 @@ impl Requests {
     /// The first requests of lanes that may go. They count as under way from here on.
     fn choose(&mut self) -> Vec<RequestHead> {
         let now = Instant::now();
-        let mut chosen = Vec::new();
-        for head in self.heads.iter() {
-            if self.traffic.is_full() {
-                break;
-            }
-            if self.traffic.begin(&lane_of_head(head), now) {
-                chosen.push(head.clone());
-            }
-        }
+        let mut chosen = self.heads.take(now, self.traffic.free(), |origin| self.traffic.room(origin, now));
+        chosen.retain(|head| self.traffic.begin(&lane_of_head(head), now));
         chosen
     }
 
@@ -186,10 +194,9 @@ impl Requests {
         let rows = self.store.requests(&ids).await?;
         let there: HashSet<i64> = rows.iter().map(|row| row.id).collect();
         let now = Instant::now();
-        let gone = chosen.iter().filter(|head| !there.contains(&head.id));
-        let gone: Vec<(i64, Lane)> = gone.map(|head| (head.id, lane_of_head(head))).collect();
+        let gone: Vec<Lane> = chosen.iter().filter(|head| !there.contains(&head.id)).map(lane_of_head).collect();
         self.advance(&gone).await;
-        for (_, lane) in &gone {
+        for lane in &gone {
             self.traffic.end(lane, End::Taken, now);
         }
         let (mut sendable, mut held) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -197,7 +204,7 @@ impl Requests {
             match self.why_held(&row) {
                 None => sendable.push(row),
                 Some(why) => {
-                    self.traffic.end(&lane_of(&row), End::Held, now);
+                    self.ended(head_of(&row), End::Held, now);
                     if row.error.as_deref() != Some(&why) {
                         tracing::warn!(handler = %row.handler, origin = %row.origin, id = row.id_key, "a request waits: {why}");
                         held.push((row.id, why));
@@ -245,7 +252,10 @@ impl Requests {
         let (mut taken, mut failed, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
         let mut gone = Vec::new();
         for (row, answer) in ended {
-            self.traffic.end(&lane_of(&row), answer.end(), now);
+            match answer.end() {
+                End::Taken => self.traffic.end(&lane_of_head(&head_of(&row)), End::Taken, now),
+                end => self.ended(head_of(&row), end, now),
+            }
             if row.tries == 0
                 && let Some(error) = answer.error()
             {
@@ -255,7 +265,7 @@ impl Requests {
             match answer {
                 Answer::Taken => {
                     taken.push(row.id);
-                    gone.push((row.id, lane_of(&row)));
+                    gone.push(lane_of_head(&head_of(&row)));
                 }
                 Answer::Refused { error } | Answer::Unavailable { error, .. } => failed.push((row.id, error)),
                 Answer::Unanswered { error } => unanswered.push((row.id, error)),
@@ -279,13 +289,14 @@ impl Requests {
     fn put_back(&mut self, chosen: &[RequestHead]) {
         let now = Instant::now();
         for head in chosen {
-            self.traffic.end(&lane_of_head(head), End::Unavailable { retry_after: None }, now);
+            self.ended(head.clone(), End::Unavailable { retry_after: None }, now);
         }
     }
 }
 
-fn lane_of(row: &RequestRow) -> Lane {
-    Lane { handler: row.handler.clone(), key: row.key.clone(), origin: row.origin.clone() }
+fn head_of(row: &RequestRow) -> RequestHead {
+    let RequestRow { id, handler, key, origin, .. } = row;
+    RequestHead { id: *id, handler: handler.clone(), key: key.clone(), origin: origin.clone() }
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -42,7 +42,8 @@ pub(super) struct Lane {
     pub(super) origin: Arc<str>,
 }
 
-type Origin = (Arc<str>, Arc<str>);
+/// Handler and origin.
+pub(super) type Origin = (Arc<str>, Arc<str>);
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,24 +79,39 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// Whether nothing more may be sent now.
-    pub(super) fn is_full(&self) -> bool {
-        self.flying.len() >= FLYING
+    /// How many more may be sent now.
+    pub(super) fn free(&self) -> usize {
+        FLYING.saturating_sub(self.flying.len())
+    }
+
+    /// How many more of them to this origin.
+    pub(super) fn room(&self, origin: &Origin, now: Instant) -> usize {
+        match self.origins.get(origin) {
+            None => TO_ONE,
+            Some(ToOrigin { flying, wait: None }) => TO_ONE.saturating_sub(*flying),
+            Some(ToOrigin { flying, wait: Some(wait) }) => usize::from(wait.until <= now && *flying == 0),
+        }
+    }
+
+    /// Until when the lane is held back, if it is.
+    pub(super) fn rests_until(&self, lane: &Lane, now: Instant) -> Option<Instant> {
+        self.lanes.get(lane).map(|wait| wait.until).filter(|until| *until > now)
+    }
+
+    /// Whether a request of the lane is under way.
+    pub(super) fn is_under_way(&self, lane: &Lane) -> bool {
+        self.flying.contains(lane)
     }
 
     /// Takes the lane's request up, if it may be sent now.
     pub(super) fn begin(&mut self, lane: &Lane, now: Instant) -> bool {
-        let waits = self.lanes.get(lane).is_some_and(|wait| wait.until > now);
-        if self.is_full() || waits || self.flying.contains(lane) {
-            return false;
-        }
-        let origin = self.origins.entry(origin_of(lane)).or_default();
-        let may = match origin.wait {
-            None => origin.flying < TO_ONE,
-            Some(wait) => wait.until <= now && origin.flying == 0,
-        };
+        let origin = origin_of(lane);
+        let may = self.free() > 0
+            && self.rests_until(lane, now).is_none()
+            && !self.is_under_way(lane)
+            && self.room(&origin, now) > 0;
         if may {
-            origin.flying += 1;
+            self.origins.entry(origin).or_default().flying += 1;
             self.flying.insert(lane.clone());
         }
         may
@@ -137,20 +153,25 @@ impl Traffic {
         }
     }
 
-    /// When something that waits may be sent.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.lanes
-            .values()
-            .chain(self.origins.values().filter_map(|origin| origin.wait.as_ref()))
-            .map(|it| it.until)
-            .min()
+    /// When an origin that waits may be probed.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        self.origins.values().filter_map(|origin| origin.wait).map(|wait| wait.until).filter(|until| *until > now).min()
     }
 
     /// Forgets the lanes that have nothing to send any more, once `waiting` are all that have. An origin is forgotten with
     /// the last of its lanes.
-    pub(super) fn retain(&mut self, waiting: &HashSet<Lane>) {
-        self.lanes.retain(|lane, _| waiting.contains(lane));
-        let origins: HashSet<Origin> = waiting.iter().map(origin_of).collect();
+    pub(super) fn retain(&mut self, waiting: impl Iterator<Item = Lane>) {
+        let (mut lanes, mut origins) = (HashSet::new(), HashSet::new());
+        for lane in waiting {
+            let origin = origin_of(&lane);
+            if self.origins.contains_key(&origin) {
+                origins.insert(origin);
+            }
+            if self.lanes.contains_key(&lane) {
+                lanes.insert(lane);
+            }
+        }
+        self.lanes.retain(|lane, _| lanes.contains(lane));
         self.origins.retain(|origin, state| state.flying > 0 || origins.contains(origin));
     }
 }
@@ -187,7 +208,7 @@ mod tests {
         assert!(traffic.begin(&lane("0", "b"), now), "another origin is not kept waiting");
         let rest = (0..1_000).filter(|n| traffic.begin(&lane("0", &format!("c{n}")), now)).count();
         assert_eq!(rest, FLYING - TO_ONE - 1);
-        assert!(traffic.is_full());
+        assert_eq!(traffic.free(), 0);
         traffic.end(&lane("0", "a"), End::Taken, now);
         assert!(traffic.begin(&lane("0", "a"), now));
     }
@@ -213,7 +234,8 @@ mod tests {
         assert!(traffic.begin(&lane("good", "a"), now));
         assert!(traffic.begin(&lane("bad", "a"), now + ms(1_000)));
         traffic.end(&lane("bad", "a"), End::Refused, now + ms(1_000));
-        assert_eq!(traffic.next(), Some(now + ms(3_000)), "the waits grow");
+        assert_eq!(traffic.rests_until(&lane("bad", "a"), now), Some(now + ms(3_000)), "the waits grow");
+        assert_eq!(traffic.next(now), None, "its origin serves");
     }
 
     #[test]
@@ -228,6 +250,7 @@ mod tests {
         }
         assert!(!traffic.begin(&keys[3], now + ms(249)), "three that failed together count once");
         let later = now + ms(250);
+        assert_eq!((traffic.next(now), traffic.next(later)), (Some(later), None), "it is told once");
         assert!(traffic.begin(&keys[3], later) && !traffic.begin(&keys[4], later), "one probe");
         traffic.end(&keys[3], DOWN, later);
         assert!(!traffic.begin(&keys[4], later + ms(499)) && traffic.begin(&keys[4], later + ms(500)));
@@ -265,7 +288,7 @@ mod tests {
             assert!(traffic.begin(lane, now));
             traffic.end(lane, End::Held, now);
         }
-        traffic.retain(&HashSet::from([held.clone()]));
+        traffic.retain([held.clone()].into_iter());
         assert!(traffic.begin(&gone, now) && !traffic.begin(&held, now));
         assert!(traffic.begin(&held, now + HELD));
     }
