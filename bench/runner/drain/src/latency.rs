@@ -1,6 +1,9 @@
 //! From a webhook to the commit of what a handler made of it, with a receiver, a server and a runner.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +13,7 @@ use bench_receiver::report::quantile;
 use bench_receiver::signed::Signed;
 use serde_json::Value;
 
+use crate::bare::Bare;
 use crate::contestant::{Contestant, Programs};
 use crate::load;
 use crate::site;
@@ -22,6 +26,9 @@ const DONE_WITHIN: Duration = Duration::from_mins(1);
 /// How often it is looked whether all are done.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How often the disk is asked what it takes.
+const PAGES: usize = 200;
+
 /// The part of the events that comes before anything is measured.
 const WARM_UP: usize = 10;
 
@@ -30,6 +37,8 @@ pub(crate) struct Steady<'a> {
     pub(crate) programs: &'a Programs,
     pub(crate) prefilled: &'a Prefilled,
     pub(crate) handlers: Vec<Value>,
+    /// Consumers beside theirs, of each shard.
+    pub(crate) bare: usize,
     pub(crate) signed: Arc<Signed>,
     /// Webhooks a second.
     pub(crate) rate: u32,
@@ -70,12 +79,14 @@ pub(crate) struct Latencies {
     pub(crate) committed: Quantiles,
     /// Commits a second, of those that count, from the first webhook to the last commit.
     pub(crate) rate: f64,
+    /// What the disk alone took at that time to make a page durable, median in milliseconds.
+    pub(crate) disk: f64,
 }
 
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { answered, committed, rate } = self;
-        write!(f, "answered {answered}, committed {committed}, {rate:.0} ev/s")
+        let Self { answered, committed, rate, disk } = self;
+        write!(f, "answered {answered}, committed {committed}, {rate:.0} ev/s; disk {disk:.2} ms")
     }
 }
 
@@ -85,18 +96,23 @@ impl Steady<'_> {
         let folder = tempfile::Builder::new().prefix("rw-bench-").tempdir().context("cannot make a folder")?;
         let state = self.prefilled.state(Contestant::Sqlite, folder.path()).await?;
         let file = state.file().context("commits are watched on SQLite")?;
+        let disk = disk(folder.path())?;
         let nats = site::nats("always").await?;
         let runner = site::runner(self.programs, &nats, &state, folder.path(), &self.handlers).await?;
         let (receiver, address) = site::receiver(self.programs, &nats, folder.path()).await?;
+        let bare = Bare::begin(&nats, self.bare).await?;
         let watch = Watch::begin(file);
         let sent = load::send(self.signed.clone(), &address, f64::from(self.rate)).await;
         let sent = sent.with_context(|| format!("the receiver says: {}", receiver.log()))?;
         let (mut look, waiting) = (state.look().await?, Instant::now());
-        while look.done().await? < self.due {
-            ensure!(waiting.elapsed() < DONE_WITHIN, "{} are due: {}", self.due, runner.log());
+        let due_bare = (self.bare * sent.len()) as u64;
+        while look.done().await? < self.due || bare.had() < due_bare {
+            let (due, had) = (self.due, bare.had());
+            ensure!(waiting.elapsed() < DONE_WITHIN, "{due} are due, bare {had} of {due_bare}: {}", runner.log());
             tokio::time::sleep(LOOK).await;
         }
         let committed = watch.end(file).await?;
+        bare.end()?;
         // It ends before it is looked whether it has done too much.
         runner.sigterm()?;
         runner.wait_exit(DONE_WITHIN).await?;
@@ -117,6 +133,21 @@ impl Steady<'_> {
             answered: Quantiles::of(counted.iter().map(|sent| sent.answered).collect()),
             committed: Quantiles::of(taken),
             rate: as_f64(counted.len() as u64) / last.saturating_duration_since(first).as_secs_f64(),
+            disk,
         })
     }
+}
+
+/// What the disk takes to make a page durable that is appended to a file, while nothing else runs: the server does so at
+/// least once for each webhook, and the runner for each commit.
+fn disk(folder: &Path) -> Result<f64> {
+    let mut file = File::create(folder.join("disk")).context("cannot make a file")?;
+    let mut took = Vec::with_capacity(PAGES);
+    for _ in 0..PAGES {
+        let began = Instant::now();
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        took.push(began.elapsed());
+    }
+    Ok(Quantiles::of(took).p50)
 }

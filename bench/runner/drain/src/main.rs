@@ -1,6 +1,7 @@
 //! What the runner can do: compared with workers that are written by hand, and how it changes with load and neighbours.
 
 mod backlog;
+mod bare;
 mod contestant;
 mod curves;
 mod drain;
@@ -120,13 +121,16 @@ async fn run(flags: &Flags) -> Result<()> {
     let elsewhere = Prefilled::new(size.rows_elsewhere)?;
     let head = format!(
         "{}; Roomwire built with {}. Servers, load and worker share the machine. Medians of {} drains of {} events, with {} rows \
-         in the ledger before; elsewhere of {} rounds (languages: {}), with {} rows; ratios are medians of those within a round.\n",
+         in the ledger before; elsewhere of {} rounds (latencies: {}, acknowledgements: {}, languages: {}), with {} rows; ratios are medians of \
+         those within a round.\n",
         machine::describe(),
         flags.profile,
         size.rounds,
         size.events,
         size.rows,
         size.curve_rounds,
+        size.steady_rounds,
+        size.acks_rounds,
         size.guest_rounds,
         size.rows_elsewhere,
     );

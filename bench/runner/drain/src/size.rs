@@ -16,6 +16,8 @@ pub(crate) struct Size {
     /// How often each latency is measured, and for how long.
     pub(crate) steady_rounds: usize,
     pub(crate) steady_s: usize,
+    /// How often it is measured what many handlers cost the receiver.
+    pub(crate) acks_rounds: usize,
     /// Pairs of a run with and a run without a bad neighbour.
     pub(crate) pairs: usize,
 }
@@ -31,8 +33,9 @@ impl Size {
             curve_events: 40_000,
             guest_rounds: 1,
             guest_events: 3_000,
-            steady_rounds: 2,
+            steady_rounds: 7,
             steady_s: 5,
+            acks_rounds: 5,
             pairs: 10,
         }
     }
@@ -50,6 +53,7 @@ impl Size {
             guest_events: 1_000,
             steady_rounds: 1,
             steady_s: 3,
+            acks_rounds: 1,
             pairs: 1,
         }
     }

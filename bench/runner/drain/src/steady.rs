@@ -47,16 +47,20 @@ pub(crate) async fn latencies(size: &Size, programs: &Programs, prefilled: &Pref
             let handlers = vec![site::event_log(programs)];
             let signed = Arc::new(Signed::make(count)?);
             let (counts, due) = (|_| true, count as u64);
-            let steady = Steady { programs, prefilled, handlers, signed, rate: *rate, counts, due };
+            let steady = Steady { programs, prefilled, handlers, bare: 0, signed, rate: *rate, counts, due };
             let latencies = Box::pin(steady.measure()).await?;
             eprintln!("==> {rate} ev/s: {latencies}");
             measured.push(latencies);
         }
     }
-    let columns = ["webhooks a second", "committed p50 ms", "p99", "p99.9", "answered p50 ms", "p99", "p99.9"];
+    let columns =
+        ["webhooks a second", "committed p50 ms", "p99", "p99.9", "answered p50 ms", "p99", "p99.9", "disk alone ms"];
     let mut table = Table::new("From a webhook to its commit", &columns);
     for (rate, rounds) in RATES.iter().zip(&measured) {
-        let of = |value: fn(&Latencies) -> f64| number(median(rounds.iter().map(value).collect()), 2);
+        let of = |value: fn(&Latencies) -> f64| {
+            let (least, most) = rounds.iter().map(value).fold((f64::MAX, 0.0), |(a, b), of| (of.min(a), of.max(b)));
+            format!("{} ({least:.2} to {most:.2})", number(median(rounds.iter().map(value).collect()), 2))
+        };
         table.row(&[
             rate.to_string(),
             of(|of| of.committed.p50),
@@ -65,6 +69,7 @@ pub(crate) async fn latencies(size: &Size, programs: &Programs, prefilled: &Pref
             of(|of| of.answered.p50),
             of(|of| of.answered.p99),
             of(|of| of.answered.p999),
+            of(|of| of.disk),
         ]);
     }
     Ok(table.text())
@@ -111,6 +116,7 @@ async fn both(size: &Size, programs: &Programs, prefilled: &Prefilled, bad: bool
         programs,
         prefilled,
         handlers: handlers.clone(),
+        bare: 0,
         signed: Arc::new(Signed::in_rooms(count, ROOMS)?),
         rate: POISON_RATE,
         counts: |n| n % ROOMS != POISON,
@@ -125,7 +131,15 @@ async fn both(size: &Size, programs: &Programs, prefilled: &Prefilled, bad: bool
 
 /// How long the receiver waits for its acknowledgements beside one handler and beside many.
 pub(crate) async fn acknowledgements(size: &Size, programs: &Programs, prefilled: &Prefilled) -> Result<String> {
-    let columns = ["webhooks a second", "", "1 handler", "50 handlers × 4 shards", "ratio, median of pairs"];
+    let columns = [
+        "webhooks a second",
+        "",
+        "1 handler",
+        "and 50 bare consumers × 4 shards",
+        "50 handlers × 4 shards",
+        "bare ÷ 1 handler",
+        "50 handlers ÷ 1",
+    ];
     let mut table = Table::new("What many handlers cost the receiver", &columns);
     let rows: [(&str, Of<Latencies>); 4] = [
         ("answered p50 ms", |of| of.answered.p50),
@@ -134,38 +148,40 @@ pub(crate) async fn acknowledgements(size: &Size, programs: &Programs, prefilled
         ("committed p99 ms, of one handler", |of| of.committed.p99),
     ];
     for rate in MANY_RATES {
-        let (one, many) = one_and_many(size, programs, prefilled, rate).await?;
+        let rounds = beside(size, programs, prefilled, rate).await?;
         for (name, value) in rows {
-            let of = |rounds: &[Latencies]| number(median(rounds.iter().map(value).collect()), 2);
-            let ratio = median(many.iter().zip(&one).map(|(many, one)| value(many) / value(one)).collect());
-            table.row(&[rate.to_string(), name.to_owned(), of(&one), of(&many), number(ratio, 2)]);
+            let of = |neighbours: usize| rounds.iter().map(move |round| round.get(neighbours).map_or(f64::NAN, value));
+            let ratio = |neighbours| median(of(neighbours).zip(of(0)).map(|(many, one)| many / one).collect());
+            let mut cells = vec![rate.to_string(), name.to_owned()];
+            cells.extend([0, 1, 2].map(|neighbours| number(median(of(neighbours).collect()), 2)));
+            cells.extend([1, 2].map(|neighbours| number(ratio(neighbours), 2)));
+            table.row(&cells);
         }
     }
     Ok(table.text())
 }
 
-/// Beside one handler, and beside many, in turn.
-async fn one_and_many(
-    size: &Size,
-    programs: &Programs,
-    prefilled: &Prefilled,
-    rate: u32,
-) -> Result<(Vec<Latencies>, Vec<Latencies>)> {
-    let (mut one, mut many) = (Vec::new(), Vec::new());
-    for pair in 0..size.pairs.div_ceil(4) {
-        for count in if pair % 2 == 0 { [1, MANY] } else { [MANY, 1] } {
-            let plugin = programs.plugins.join("event_log.wasm");
-            let named = |n: usize| if n == 0 { HANDLER.to_owned() } else { format!("{HANDLER}-{n}") };
+/// In each round beside one handler, beside one and bare consumers, and beside many handlers.
+async fn beside(size: &Size, programs: &Programs, prefilled: &Prefilled, rate: u32) -> Result<Vec<[Latencies; 3]>> {
+    let plugin = programs.plugins.join("event_log.wasm");
+    let named = |n: usize| if n == 0 { HANDLER.to_owned() } else { format!("{HANDLER}-{n}") };
+    let mut rounds = Vec::new();
+    for round in 0..size.acks_rounds {
+        let mut latencies = [Latencies::default(); 3];
+        let mut turns: Vec<_> = [(1, 0), (1, MANY), (MANY, 0)].into_iter().zip(&mut latencies).collect();
+        // None of them is always the first.
+        turns.rotate_left(round % 3);
+        for ((count, bare), latencies) in turns {
             let handlers =
                 (0..count).map(|n| site::handler(&named(n), &plugin, &json!({ "level": "debug" }))).collect();
             let events = size.steady_s * rate as usize;
             let signed = Arc::new(Signed::make(events)?);
             let due = (events * count) as u64;
-            let steady = Steady { programs, prefilled, handlers, signed, rate, counts: |_| true, due };
-            let latencies = Box::pin(steady.measure()).await?;
-            eprintln!("==> {count} handlers, {rate} ev/s: {latencies}");
-            if count == 1 { one.push(latencies) } else { many.push(latencies) }
+            let steady = Steady { programs, prefilled, handlers, bare, signed, rate, counts: |_| true, due };
+            *latencies = Box::pin(steady.measure()).await?;
+            eprintln!("==> {count} handlers, {bare} bare consumers, {rate} ev/s: {latencies}");
         }
+        rounds.push(latencies);
     }
-    Ok((one, many))
+    Ok(rounds)
 }
