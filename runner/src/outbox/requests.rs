@@ -182,6 +182,7 @@ impl Requests {
     /// The first requests of lanes that may go. They count as under way from here on.
     fn choose(&mut self) -> Vec<RequestHead> {
         let now = Instant::now();
+        // None is refused that was taken here; if one were, it is found when all lanes are looked for.
         let mut chosen = self.heads.take(now, self.traffic.free(), |origin| self.traffic.room(origin, now));
         chosen.retain(|head| self.traffic.begin(&lane_of_head(head), now));
         chosen
@@ -305,3 +306,6 @@ async fn sleep_until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ impl World {
 
     /// An event of a room that leaves a message on each of these subjects.
     async fn leave(&self, seq: u64, room: &str, subjects: &[&str]) {
-        leave(&self.outbox.store, &self.owner, seq, room, subjects).await;
+        leave(&self.outbox.store, &self.owner, seq, room, to(subjects)).await;
     }
 
     async fn waiting(&self) -> Vec<OutboxRow> {
@@ -62,7 +62,8 @@ impl World {
     }
 }
 
-async fn claimed(url: &str, claimer: &str, shard: u16) -> (Owner, Store) {
+/// A store in which this one owns a shard of the handler `h`.
+pub(super) async fn claimed(url: &str, claimer: &str, shard: u16) -> (Owner, Store) {
     let store = Store::open(url, &event::Prefix::default()).await.unwrap();
     store.beat(&Member { name: claimer.to_owned(), handlers: [("h".to_owned(), 2)].into() }).await.unwrap();
     let stream = StreamIdentity { created: "now".into(), first_seq: 1, last_seq: 9 };
@@ -71,13 +72,14 @@ async fn claimed(url: &str, claimer: &str, shard: u16) -> (Owner, Store) {
     (Owner::live("h", shard, epoch), store)
 }
 
-async fn leave(store: &Store, owner: &Owner, seq: u64, room: &str, subjects: &[&str]) {
-    let effect = |subject: &&str| Effect {
-        to: Destination::Subject((*subject).to_owned()),
-        headers: Vec::new(),
-        body: bytes::Bytes::from_static(b"{}"),
-    };
-    let report = Report { effects: subjects.iter().map(effect).collect(), ..Report::default() };
+fn to(subjects: &[&str]) -> Vec<Destination> {
+    subjects.iter().map(|subject| Destination::Subject((*subject).to_owned())).collect()
+}
+
+/// An event of a room that leaves something for each of these.
+pub(super) async fn leave(store: &Store, owner: &Owner, seq: u64, room: &str, to: Vec<Destination>) {
+    let effect = |to| Effect { to, headers: Vec::new(), body: bytes::Bytes::from_static(b"{}") };
+    let report = Report { effects: to.into_iter().map(effect).collect(), ..Report::default() };
     let identity = Identity { project: "default".into(), created: 0, id: format!("EV_{seq}").into() };
     let event = Event {
         seq,
@@ -147,7 +149,7 @@ async fn a_lane_whose_row_is_gone_is_not_asked_for_again_and_again() {
 async fn a_pass_goes_on_behind_many_messages_of_another_runner() {
     let url = PostgresServer::shared().await.unwrap().database().await.unwrap();
     let (theirs, other) = claimed(&url, "other", 1).await;
-    leave(&other, &theirs, 2, "theirs", &vec!["out.a"; 5_000]).await;
+    leave(&other, &theirs, 2, "theirs", to(&vec!["out.a"; 5_000])).await;
     let mut world = World::of(tempfile::tempdir().unwrap(), claimed(&url, "me", 0).await).await;
     world.make_stream("out").await;
     world.leave(1, "room", &["out.a", "out.b"]).await;
